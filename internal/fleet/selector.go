@@ -1,0 +1,143 @@
+package fleet
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// Selector picks hosts as Colmena does: names, globs (web-*), tags (@web),
+// comma-separated, ! excludes. The zero value selects every host.
+type Selector struct{ terms []term }
+
+type term struct {
+	pattern string // glob; a plain name is a glob that matches itself
+	tag     bool
+	exclude bool
+}
+
+// ParseSelector parses a selector.
+func ParseSelector(s string) (Selector, error) {
+	var sel Selector
+	for part := range strings.SplitSeq(s, ",") {
+		text := strings.TrimSpace(part)
+		var t term
+		text, t.exclude = cut(text, "!")
+		text, t.tag = cut(text, "@")
+		if text == "" {
+			return Selector{}, fmt.Errorf("selector %q: empty term (write a host name, a glob such as web-*, or @tag, separated by commas)", s)
+		}
+		if strings.ContainsAny(text, "!@ \t\n") {
+			return Selector{}, fmt.Errorf("selector %q: %q is not a name, glob or tag", s, part)
+		}
+		if _, err := path.Match(text, ""); err != nil {
+			return Selector{}, fmt.Errorf("selector %q: bad pattern %q: %w", s, text, err)
+		}
+		t.pattern = text
+		sel.terms = append(sel.terms, t)
+	}
+	return sel, nil
+}
+
+func cut(s, prefix string) (string, bool) {
+	rest, ok := strings.CutPrefix(s, prefix)
+	return rest, ok
+}
+
+// Match tells whether the host with these tags is selected. A selector of
+// exclusions alone selects everything else.
+func (s Selector) Match(host string, tags []string) bool {
+	selected := true
+	for _, t := range s.terms {
+		if !t.exclude {
+			selected = false
+		}
+	}
+	for _, t := range s.terms {
+		if !t.exclude && t.match(host, tags) {
+			selected = true
+		}
+	}
+	for _, t := range s.terms {
+		if t.exclude && t.match(host, tags) {
+			return false
+		}
+	}
+	return selected
+}
+
+func (t term) match(host string, tags []string) bool {
+	if !t.tag {
+		ok, err := path.Match(t.pattern, host)
+		return err == nil && ok
+	}
+	return slices.ContainsFunc(tags, func(tag string) bool {
+		ok, err := path.Match(t.pattern, tag)
+		return err == nil && ok
+	})
+}
+
+// All tells whether the selector is the zero value.
+func (s Selector) All() bool { return len(s.terms) == 0 }
+
+// Rank orders selectors of hosts: from the most exact to the least: 3 exact
+// name, 2 tag, 1 glob, 0 everything ("*" or the zero value).
+func (s Selector) Rank() int {
+	if len(s.terms) == 0 {
+		return 0
+	}
+	rank := 3
+	for _, t := range s.terms {
+		switch {
+		case t.tag:
+			rank = min(rank, 2)
+		case t.pattern == "*":
+			rank = 0
+		case strings.ContainsAny(t.pattern, `*?[\`):
+			rank = min(rank, 1)
+		}
+	}
+	return rank
+}
+
+// String gives the selector as it is written.
+func (s Selector) String() string {
+	if len(s.terms) == 0 {
+		return "*"
+	}
+	var parts []string
+	for _, t := range s.terms {
+		p := t.pattern
+		if t.tag {
+			p = "@" + p
+		}
+		if t.exclude {
+			p = "!" + p
+		}
+		parts = append(parts, p)
+	}
+	return strings.Join(parts, ",")
+}
+
+// Select gives the selected names, sorted. tags maps a host to its tags. An
+// exact name that no host has is an error: it is almost always a typing error.
+func (s Selector) Select(tags map[string][]string) ([]string, error) {
+	for _, t := range s.terms {
+		if t.tag || strings.ContainsAny(t.pattern, `*?[\`) {
+			continue
+		}
+		if _, ok := tags[t.pattern]; !ok {
+			return nil, fmt.Errorf("no host named %q", t.pattern)
+		}
+	}
+	var names []string
+	for name, t := range tags {
+		if s.Match(name, t) {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}

@@ -1,0 +1,194 @@
+// Package plans holds the plan as data: what would change, in which words,
+// and the result of carrying it out. Every front end (terminal, comment, JSON,
+// deploy) uses these values; nothing here renders or decides.
+//
+// The JSON forms of Plan and Result are versioned: a field is only ever added
+// within a version.
+package plans
+
+import (
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/storepath"
+)
+
+// Version is the version of the JSON forms.
+const Version = "1"
+
+// Plan is everything that would change, in two parts: This (first parent or
+// base → head) and Pending (merged, but not deployed).
+type Plan struct {
+	Version  string   `json:"version"`
+	Fleet    string   `json:"fleet"`
+	Base     Revision `json:"base"`
+	Head     Revision `json:"head"`
+	This     Part     `json:"this_change"`
+	Pending  Part     `json:"also_pending"`
+	Complete bool     `json:"complete"`
+	Missing  []Gap    `json:"missing"`  // why the plan is not complete
+	Warnings []Gap    `json:"warnings"` // evaluation warnings and other things worth knowing
+	Current  *Current `json:"current"`  // what runs now, nil when it could not be looked up
+}
+
+// Revision is a commit. Subject is untrusted text.
+type Revision struct {
+	Commit  string `json:"commit"` // full hash; "" for a working tree
+	Subject string `json:"subject,omitempty"`
+}
+
+// Part is one list of changes, in the order in which they would happen:
+// resources that are created or changed, hosts, resources that are destroyed.
+type Part struct {
+	Resources []Resource `json:"resources"`
+	Hosts     []Host     `json:"hosts"`
+}
+
+// Empty tells whether nothing changes.
+func (p Part) Empty() bool { return len(p.Resources) == 0 && len(p.Hosts) == 0 }
+
+// Gap names a part of the plan that could not be made, or a warning.
+type Gap struct {
+	Subject string `json:"subject"` // host, resource or "account"
+	Text    string `json:"text"`    // untrusted text, may span lines
+}
+
+// Current is what runs now, as published by the last deploy.
+type Current struct {
+	Hosts map[string]fleet.Published `json:"hosts"`
+}
+
+// Action is what happens to a resource or host.
+type Action string
+
+// The actions, Terraform's words.
+const (
+	Create  Action = "create"
+	Update  Action = "update"
+	Replace Action = "replace"
+	Destroy Action = "destroy"
+)
+
+// Risk is a class of harm a change may do.
+type Risk string
+
+// The risk classes, worst first.
+const (
+	RiskDestroy  Risk = "destroy"
+	RiskReplace  Risk = "replace"
+	RiskData     Risk = "data"
+	RiskAccess   Risk = "access" // SSH, users, keys, privileges
+	RiskPort     Risk = "port opened"
+	RiskReboot   Risk = "reboot"
+	RiskPowerOff Risk = "power-off"
+	RiskStop     Risk = "unit stopped"
+)
+
+// ResourceKind is a kind of thing at the provider.
+type ResourceKind string
+
+// The resource kinds.
+const (
+	KindSSHKey  ResourceKind = "ssh_key"
+	KindNetwork ResourceKind = "network"
+	KindSubnet  ResourceKind = "subnet"
+	KindServer  ResourceKind = "server"
+)
+
+// Resource is a change of infrastructure.
+type Resource struct {
+	Kind       ResourceKind `json:"kind"`
+	Name       string       `json:"name"` // subnets: <network>/<ip_range>
+	Action     Action       `json:"action"`
+	Attributes []Attribute  `json:"attributes"`
+	Risks      []Risk       `json:"risks"`
+	Note       string       `json:"note,omitempty"` // for example why an edit does nothing
+}
+
+// Attribute is one attribute old → new; "" is absent. Known is false where the
+// new value is known only after apply.
+type Attribute struct {
+	Name   string `json:"name"`
+	Old    string `json:"old"`
+	New    string `json:"new"`
+	Known  bool   `json:"known"`
+	Forces bool   `json:"forces_replacement"`
+}
+
+// Host is the change of one host's system.
+type Host struct {
+	Name       string         `json:"name"`
+	Action     Action         `json:"action"`
+	Old        storepath.Path `json:"old"` // system's store path, zero if there was none or it is not known
+	New        storepath.Path `json:"new"`
+	AfterApply bool           `json:"known_after_apply"` // reads addresses that apply will decide, so it also changes once known
+	Units      []Unit         `json:"units"`
+	Packages   []Package      `json:"packages"`
+	Ports      []Port         `json:"ports"`
+	Users      []User         `json:"users"`
+	Files      []File         `json:"files"`
+	Reboot     string         `json:"reboot"`   // why a reboot is needed, "" if not
+	Settings   []Attribute    `json:"settings"` // host name, state version, deployment settings
+	Risks      []Risk         `json:"risks"`
+	Notes      []string       `json:"notes"` // held, failed last time, …
+}
+
+// Effect is what the switch does to a unit, NixOS's words.
+type Effect string
+
+// The effects.
+const (
+	EffectStop    Effect = "stop"
+	EffectRestart Effect = "restart"
+	EffectReload  Effect = "reload"
+	EffectStart   Effect = "start"
+	EffectSkip    Effect = "not restarted" // changed, but told not to restart
+	EffectNothing Effect = "nothing"       // changed, applies by daemon-reload alone
+)
+
+// Certainty says how sure a prediction is.
+type Certainty string
+
+// The certainties.
+const (
+	Will      Certainty = "will"
+	IfRunning Certainty = "if running"
+	Unsure    Certainty = "unknown"
+)
+
+// Unit is a predicted effect on a systemd unit.
+type Unit struct {
+	Name      string    `json:"name"`
+	Effect    Effect    `json:"effect"`
+	Certainty Certainty `json:"certainty"`
+	Why       string    `json:"why,omitempty"` // for example "ExecStart changed"
+}
+
+// Package is a change of an installed package. "" is absent.
+type Package struct {
+	Name string `json:"name"`
+	Old  string `json:"old"` // versions, comma-separated
+	New  string `json:"new"`
+}
+
+// Port is a firewall change.
+type Port struct {
+	Interface string `json:"interface,omitempty"` // "": all
+	Protocol  string `json:"protocol"`            // tcp, udp
+	Port      string `json:"port"`                // number, from-to, or "all" when the firewall itself is switched
+	Opened    bool   `json:"opened"`              // false: closed
+}
+
+// User is a change of a user account.
+type User struct {
+	Name        string   `json:"name"`
+	Action      Action   `json:"action"`
+	KeysAdded   []string `json:"keys_added"` // type, fingerprint and comment
+	KeysRemoved []string `json:"keys_removed"`
+	Changes     []string `json:"changes"` // for example "group wheel added"
+}
+
+// File is a changed /etc entry.
+type File struct {
+	Path   string `json:"path"` // relative to /etc
+	Action Action `json:"action"`
+	Diff   string `json:"diff,omitempty"` // unified diff of the text, untrusted; "" where the text is not known
+}
