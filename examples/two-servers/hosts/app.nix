@@ -1,0 +1,4 @@
+{ ... }:
+{
+  deployment.tags = [ "app" ];
+}
