@@ -1,0 +1,232 @@
+package cloud
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The catalog never changes while a lab runs. Its numbers are the lab's own;
+// prices are of the right size, not the provider's list.
+
+type location struct {
+	ID          int64   `json:"id"`
+	Name        string  `json:"name"`
+	Description string  `json:"description"`
+	Country     string  `json:"country"`
+	City        string  `json:"city"`
+	Latitude    float64 `json:"latitude"`
+	Longitude   float64 `json:"longitude"`
+	NetworkZone string  `json:"network_zone"`
+}
+
+func (l *location) meta() *Meta { return &Meta{ID: l.ID, Name: l.Name} }
+
+func locations() []*location {
+	return []*location{
+		{1, "fsn1", "Falkenstein DC Park 1", "DE", "Falkenstein", 50.47612, 12.370071, "eu-central"},
+		{2, "nbg1", "Nuremberg DC Park 1", "DE", "Nuremberg", 49.452102, 11.076665, "eu-central"},
+		{3, "hel1", "Helsinki DC Park 1", "FI", "Helsinki", 60.169855, 24.938379, "eu-central"},
+		{4, "ash", "Ashburn, VA", "US", "Ashburn, VA", 39.045821, -77.487073, "us-east"},
+		{5, "hil", "Hillsboro, OR", "US", "Hillsboro, OR", 45.54222, -122.951924, "us-west"},
+		{6, "sin", "Singapore", "SG", "Singapore", 1.283333, 103.833333, "ap-southeast"},
+	}
+}
+
+func locationKind() kind[*location] {
+	all := locations()
+	return kind[*location]{one: "location", many: "locations", all: func(*objects) []*location { return all }}
+}
+
+type price struct {
+	Net   string `json:"net"`
+	Gross string `json:"gross"`
+}
+
+func euro(cents int) price {
+	text := func(c int) string { return strconv.FormatFloat(float64(c)/100, 'f', 10, 64) }
+	return price{Net: text(cents), Gross: text(cents * 119 / 100)}
+}
+
+type typePrice struct {
+	Location          string `json:"location"`
+	PriceHourly       price  `json:"price_hourly"`
+	PriceMonthly      price  `json:"price_monthly"`
+	IncludedTraffic   int64  `json:"included_traffic"`
+	PricePerTBTraffic price  `json:"price_per_tb_traffic"`
+}
+
+type typeLocation struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	Recommended bool   `json:"recommended"`
+	Available   bool   `json:"available"`
+	Deprecation any    `json:"deprecation"`
+}
+
+type serverType struct {
+	ID              int64          `json:"id"`
+	Name            string         `json:"name"`
+	Description     string         `json:"description"`
+	Category        string         `json:"category"`
+	Cores           int            `json:"cores"`
+	Memory          float64        `json:"memory"`
+	Disk            int            `json:"disk"`
+	StorageType     string         `json:"storage_type"`
+	CPUType         string         `json:"cpu_type"`
+	Architecture    string         `json:"architecture"`
+	Deprecated      bool           `json:"deprecated"`
+	Deprecation     any            `json:"deprecation"`
+	IncludedTraffic int64          `json:"included_traffic"`
+	Prices          []typePrice    `json:"prices"`
+	Locations       []typeLocation `json:"locations"`
+}
+
+func (t *serverType) meta() *Meta { return &Meta{ID: t.ID, Name: t.Name} }
+
+func serverTypes() []*serverType {
+	const terabyte = 1 << 40
+	make := func(id int64, name, architecture string, cores int, memory float64, disk, cents int) *serverType {
+		t := &serverType{
+			ID: id, Name: name, Description: strings.ToUpper(name), Category: "Cost-Optimized", Cores: cores, Memory: memory, Disk: disk,
+			StorageType: "local", CPUType: "shared", Architecture: architecture,
+		}
+		for _, l := range locations() {
+			t.Prices = append(t.Prices, typePrice{
+				Location: l.Name, PriceHourly: euro(max(1, cents/672)), PriceMonthly: euro(cents), IncludedTraffic: 20 * terabyte, PricePerTBTraffic: euro(100),
+			})
+			t.Locations = append(t.Locations, typeLocation{ID: l.ID, Name: l.Name, Recommended: true, Available: true})
+		}
+		return t
+	}
+	return []*serverType{
+		make(22, "cpx11", "x86", 2, 2, 40, 435),
+		make(23, "cpx21", "x86", 3, 4, 80, 755),
+		make(45, "cax11", "arm", 2, 4, 40, 379),
+		make(104, "cx22", "x86", 2, 4, 40, 379),
+		make(105, "cx32", "x86", 4, 8, 80, 680),
+		make(106, "cx42", "x86", 8, 16, 160, 1640),
+		make(114, "cx23", "x86", 2, 4, 40, 349),
+		make(115, "cx33", "x86", 4, 8, 80, 549),
+		make(116, "cx43", "x86", 8, 16, 160, 949),
+	}
+}
+
+func serverTypeKind() kind[*serverType] {
+	all := serverTypes()
+	return kind[*serverType]{one: "server_type", many: "server_types", all: func(*objects) []*serverType { return all }}
+}
+
+type image struct {
+	ID           int64             `json:"id"`
+	Type         string            `json:"type"`
+	Status       string            `json:"status"`
+	Name         *string           `json:"name"` // null for snapshots
+	Description  string            `json:"description"`
+	ImageSize    *float64          `json:"image_size"`
+	DiskSize     float64           `json:"disk_size"`
+	Created      time.Time         `json:"created"`
+	CreatedFrom  any               `json:"created_from"`
+	BoundTo      *int64            `json:"bound_to"`
+	OSFlavor     string            `json:"os_flavor"`
+	OSVersion    *string           `json:"os_version"`
+	Architecture string            `json:"architecture"`
+	RapidDeploy  bool              `json:"rapid_deploy"`
+	Protection   map[string]bool   `json:"protection"`
+	Deprecated   *time.Time        `json:"deprecated"`
+	Deprecation  any               `json:"deprecation"`
+	Deleted      *time.Time        `json:"deleted"`
+	Labels       map[string]string `json:"labels"`
+}
+
+func (i *image) meta() *Meta {
+	m := &Meta{ID: i.ID, Labels: i.Labels, Created: i.Created}
+	if i.Name != nil {
+		m.Name = *i.Name
+	}
+	return m
+}
+
+// os is which of the lab's base images the image stands for.
+func (i *image) os() string {
+	if i.Type == "system" {
+		return i.OSFlavor
+	}
+	return i.Labels["os"]
+}
+
+// Ids of the lab's images.
+const (
+	ImageDebian = 310557660
+	ImageNixOS  = 310557661
+)
+
+func images() []*image {
+	name, version, size := "debian-13", "13", 0.4
+	created := time.Date(2025, 8, 9, 12, 0, 0, 0, time.UTC)
+	return []*image{
+		{
+			ID: ImageDebian, Type: "system", Status: "available", Name: &name, Description: "Debian 13", DiskSize: 5, Created: created,
+			OSFlavor: "debian", OSVersion: &version, Architecture: "x86", RapidDeploy: true,
+			Protection: map[string]bool{"delete": false}, Labels: map[string]string{},
+		},
+		{
+			ID: ImageNixOS, Type: "snapshot", Status: "available", Description: "NixOS (lab)", ImageSize: &size, DiskSize: 40, Created: created,
+			CreatedFrom: map[string]any{"id": 1, "name": "nixos"}, OSFlavor: "unknown", Architecture: "x86",
+			Protection: map[string]bool{"delete": false}, Labels: map[string]string{"os": "nixos"},
+		},
+	}
+}
+
+func imageKind() kind[*image] {
+	all := images()
+	return kind[*image]{
+		one: "image", many: "images", all: func(*objects) []*image { return all },
+		match: map[string]func(*image, string) bool{
+			"type":         func(i *image, want string) bool { return i.Type == want },
+			"status":       func(i *image, want string) bool { return i.Status == want },
+			"architecture": func(i *image, want string) bool { return i.Architecture == want },
+			"bound_to":     func(i *image, want string) bool { return i.BoundTo != nil && strconv.FormatInt(*i.BoundTo, 10) == want },
+		},
+	}
+}
+
+// lookUp finds by id or name; the zero value of T if there is none.
+func lookUp[T resource](items []T, r ref) (T, bool) {
+	for _, v := range items {
+		if r.names(v.meta()) {
+			return v, true
+		}
+	}
+	var none T
+	return none, false
+}
+
+// pricingKind answers /pricing with what the lab's own catalog costs.
+type pricingKind struct{}
+
+func (pricingKind) serve(q *request) (reply, error) {
+	if q.method != http.MethodGet || len(q.rest) > 0 {
+		return reply{}, notFound("no such endpoint")
+	}
+	var types []any
+	for _, t := range serverTypes() {
+		types = append(types, map[string]any{"id": t.ID, "name": t.Name, "prices": t.Prices})
+	}
+	var ips []any
+	for _, l := range locations() {
+		ips = append(ips, map[string]any{"location": l.Name, "price_hourly": euro(1), "price_monthly": euro(50)})
+	}
+	return reply{http.StatusOK, map[string]any{"pricing": map[string]any{
+		"currency": "EUR", "vat_rate": "19.00",
+		"image":        map[string]any{"price_per_gb_month": euro(1)},
+		"floating_ip":  map[string]any{"price_monthly": euro(300)},
+		"floating_ips": []any{}, "load_balancer_types": []any{},
+		"primary_ips":   []any{map[string]any{"type": "ipv4", "prices": ips}},
+		"traffic":       map[string]any{"price_per_tb": euro(100)},
+		"server_backup": map[string]any{"percentage": "20.0"},
+		"server_types":  types,
+		"volume":        map[string]any{"price_per_gb_month": euro(4)},
+	}}}, nil
+}
