@@ -41,7 +41,8 @@ type AccountServer struct {
 	IPv6             string            `json:"ipv6"`
 	Networks         map[string]string `json:"networks"` // network name → address
 	DeleteProtection bool              `json:"delete_protection"`
-	Labels           map[string]string `json:"labels"` // the user's, without Flotilla's own
+	Labels           map[string]string `json:"labels"`      // the user's, without Flotilla's own
+	KeysDigest       string            `json:"keys_digest"` // of the names in ssh_keys when it was created; "" is not known
 	Published        Published         `json:"published"`
 	Created          time.Time         `json:"created"`
 }
