@@ -1,0 +1,305 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
+)
+
+// detail is how much a rung of the size ladder shows.
+type detail struct {
+	diffLines int  // of one file's diff; -1: no diffs, 0: all
+	diffWidth int  // characters of a line
+	reasons   bool // why a unit is touched
+	hosts     hostDetail
+	items     int // of any list; 0: all
+	gapLines  int
+	leftOut   string // what is missing compared to everything
+}
+
+type hostDetail int
+
+const (
+	hostFull   hostDetail = iota
+	hostTotals            // one line per group
+	hostNone
+)
+
+// ladder goes from everything to totals. Totals, warnings, failures and gaps
+// are on every rung.
+func ladder() []detail {
+	return []detail{
+		{diffWidth: 2000, reasons: true, gapLines: 60},
+		{diffLines: 40, diffWidth: 300, reasons: true, gapLines: 40, leftOut: "the rest of long file diffs"},
+		{diffLines: -1, diffWidth: 300, reasons: true, gapLines: 30, leftOut: "file diffs"},
+		{diffLines: -1, diffWidth: 300, gapLines: 20, leftOut: "file diffs and the reasons of units"},
+		{diffLines: -1, diffWidth: 300, items: 40, gapLines: 10, hosts: hostTotals, leftOut: "all details of hosts"},
+		{diffLines: -1, diffWidth: 200, items: 20, gapLines: 3, hosts: hostNone, leftOut: "the lists of resources and hosts"},
+		{diffLines: -1, diffWidth: 120, items: 5, gapLines: 1, hosts: hostNone, leftOut: "the lists of resources and hosts"},
+		{diffLines: -1, diffWidth: 80, items: 1, gapLines: 1, hosts: hostNone, leftOut: "the lists of resources and hosts"},
+	}
+}
+
+// PlanMarkdown renders a plan for a pull request comment or a job summary:
+// what is missing first, then what is risky, then everything else. Of a plan
+// too large for the budget it shows less detail and says what it left out.
+func PlanMarkdown(p plans.Plan, budget Budget) string {
+	var text string
+	for _, d := range ladder() {
+		m := planMarkdown{detail: d, budget: budget}
+		m.plan(p)
+		if text = m.b.String(); len(text) <= budget.bytes() {
+			break
+		}
+	}
+	return text
+}
+
+type planMarkdown struct {
+	detail
+	budget Budget
+	b      strings.Builder
+}
+
+func (m *planMarkdown) printf(format string, args ...any) { fmt.Fprintf(&m.b, format, args...) }
+
+func (m *planMarkdown) plan(p plans.Plan) {
+	empty := p.This.Empty() && p.Pending.Empty()
+	if empty && p.Complete && len(p.Missing) == 0 {
+		m.printf("### Flotilla plan for %s\n\n", code(p.Fleet))
+		m.printf("**No changes:** infrastructure and systems stay as they are.\n\n")
+		m.warnings(p.Warnings)
+		m.footer(p)
+		return
+	}
+	m.printf("### Flotilla plan for %s\n\n", code(p.Fleet))
+	m.missing(p)
+	switch head := headline(p.This); {
+	case head != "" && !complete(p):
+		m.printf("**Plan, at least:** %s.\n\n", head)
+	case head != "":
+		m.printf("**Plan:** %s.\n\n", head)
+	case !complete(p):
+		m.printf("**Plan:** no change found in the parts that could be planned.\n\n")
+	default:
+		m.printf("**Plan:** this change alters neither infrastructure nor systems.\n\n")
+	}
+	if head := headline(p.Pending); head != "" {
+		m.printf("**Also pending:** %s, merged before and not deployed; the next deploy applies both.\n\n", head)
+	}
+	m.risks(p)
+	m.part(p.This, p.Current, "####")
+	if !p.Pending.Empty() && m.hosts != hostNone {
+		m.printf("---\n\n### Also pending\n\nMerged before this change and not deployed yet.\n\n")
+		m.part(p.Pending, p.Current, "####")
+	}
+	m.warnings(p.Warnings)
+	m.footer(p)
+}
+
+func complete(p plans.Plan) bool { return p.Complete && len(p.Missing) == 0 }
+
+// missing says at the top what the plan does not show.
+func (m *planMarkdown) missing(p plans.Plan) {
+	if complete(p) {
+		return
+	}
+	m.printf("> [!CAUTION]\n> **This plan is incomplete.** What is listed here could not be planned and may change as well.\n")
+	if len(p.Missing) == 0 {
+		m.printf("> The planner did not say what is missing.\n")
+	}
+	m.gaps(p.Missing, "> ")
+	m.printf("\n")
+}
+
+func (m *planMarkdown) warnings(gaps []plans.Gap) {
+	if len(gaps) == 0 {
+		return
+	}
+	m.printf("#### %s\n\n", plural(len(gaps), "warning"))
+	m.gaps(gaps, "")
+	m.printf("\n")
+}
+
+func (m *planMarkdown) gaps(gaps []plans.Gap, prefix string) {
+	groups := mergeGaps(gaps)
+	for i, g := range groups {
+		if m.items > 0 && i == m.items && len(groups) > m.items+1 {
+			m.printf("%s\n%sand %d more.\n", prefix, prefix, len(groups)-i)
+			return
+		}
+		lines := fenceLines(g.Text, m.gapLines, m.diffWidth)
+		m.printf("%s\n%s%s", prefix, prefix, codes(g.Subjects, m.limit(12)))
+		switch len(lines) {
+		case 0:
+			m.printf("\n")
+		case 1:
+			m.printf(": %s\n", code(cut(lines[0], m.diffWidth)))
+		default:
+			m.printf(":\n%s\n%s", prefix, fence("text", prefix, lines))
+		}
+	}
+}
+
+// limit is the rung's limit of lists, at most n.
+func (m *planMarkdown) limit(n int) int {
+	if m.items > 0 {
+		return min(m.items, n)
+	}
+	return n
+}
+
+// risks is the box of what a reviewer must not overlook.
+func (m *planMarkdown) risks(p plans.Plan) {
+	this, pending := riskLines(p.This), riskLines(p.Pending)
+	if len(this)+len(pending) == 0 {
+		return
+	}
+	kind := "WARNING"
+	for _, l := range append(append([]riskLine(nil), this...), pending...) {
+		if riskRank(l.Risk) <= riskRank(plans.RiskData) {
+			kind = "CAUTION"
+		}
+	}
+	m.printf("> [!%s]\n", kind)
+	m.riskList(this, "")
+	m.riskList(pending, " *(also pending)*")
+	m.printf("\n")
+}
+
+func (m *planMarkdown) riskList(lines []riskLine, suffix string) {
+	for i, l := range lines {
+		if m.items > 0 && i == m.items+8 {
+			m.printf("> - and %d more\n", len(lines)-i)
+			return
+		}
+		m.printf("> - **%s**", prose(l.Label))
+		if what := codes(l.What, m.limit(8)); what != "" {
+			m.printf(" %s", what)
+		}
+		if len(l.Hosts) > 0 {
+			m.printf(" on %s", m.names(l.Hosts))
+		}
+		m.printf("%s\n", suffix)
+	}
+}
+
+// names lists hosts; many of them by first, last and number.
+func (m *planMarkdown) names(hosts []string) string {
+	if len(hosts) <= m.limit(6)+2 {
+		return codes(hosts, 0)
+	}
+	return fmt.Sprintf("%s hosts (%s … %s)", fmt.Sprint(len(hosts)), code(hosts[0]), code(hosts[len(hosts)-1]))
+}
+
+func (m *planMarkdown) part(p plans.Part, current *plans.Current, level string) {
+	if m.hosts == hostNone {
+		return
+	}
+	if len(p.Resources) > 0 {
+		m.printf("%s Infrastructure\n\n", level)
+		m.resources(byRisk(p.Resources))
+	}
+	if len(p.Hosts) > 0 {
+		m.printf("%s Hosts\n\n", level)
+		for _, g := range groupHosts(p.Hosts) {
+			m.group(g, current)
+		}
+	}
+}
+
+func (m *planMarkdown) resources(all []plans.Resource) {
+	m.printf("|  | Resource | What changes |\n|:-:|---|---|\n")
+	for i, r := range all {
+		if m.items > 0 && i == m.items && len(all) > m.items+1 {
+			m.b.WriteString(row("", fmt.Sprintf("and %d more", len(all)-i), ""))
+			break
+		}
+		changes := attributes(r, m.limit(30))
+		if r.Note != "" {
+			changes = append(changes, prose(r.Note))
+		}
+		m.b.WriteString(row(code(symbol(r.Action)), prose(kindWord(r.Kind))+" "+code(r.Name), strings.Join(changes, "<br>")))
+	}
+	m.printf("\n")
+}
+
+// attributes lists a resource's attributes: the values alone for what is new,
+// old → new else.
+func attributes(r plans.Resource, limit int) []string {
+	if r.Action == plans.Destroy {
+		return nil
+	}
+	var out, plain []string
+	for i, a := range r.Attributes {
+		if i == limit {
+			out = append(out, fmt.Sprintf("and %d more", len(r.Attributes)-i))
+			break
+		}
+		if r.Action == plans.Create && a.Old == "" {
+			plain = append(plain, inline(a.Name)+" "+newValue(a))
+			continue
+		}
+		out = append(out, attribute(a))
+	}
+	if len(plain) > 0 {
+		out = append([]string{strings.Join(plain, ", ")}, out...)
+	}
+	return out
+}
+
+func attribute(a plans.Attribute) string {
+	s := inline(a.Name) + " "
+	switch {
+	case a.Old == "":
+		s += newValue(a) + " *(new)*"
+	case a.New == "" && a.Known:
+		s += code(a.Old) + " *(removed)*"
+	default:
+		s += code(a.Old) + " → " + newValue(a)
+	}
+	if a.Forces {
+		s += " **forces replacement**"
+	}
+	return s
+}
+
+func newValue(a plans.Attribute) string {
+	switch {
+	case !a.Known:
+		return "*(known after apply)*"
+	case a.New == "":
+		return "*(none)*"
+	default:
+		return code(a.New)
+	}
+}
+
+func (m *planMarkdown) footer(p plans.Plan) {
+	m.printf("<sub>")
+	m.printf("%s → %s", code(shortCommit(p.Base.Commit)), code(shortCommit(p.Head.Commit)))
+	if s := code(cut(p.Head.Subject, 80)); s != "" {
+		m.printf(" %s", s)
+	}
+	if p.Current == nil {
+		m.printf(" · what runs now was not looked up")
+	}
+	m.printf("</sub>\n")
+	if m.leftOut != "" {
+		m.printf("\n> [!NOTE]\n> Left out, to fit the size limit: %s. The whole plan: %s.\n", m.leftOut, m.where())
+	}
+}
+
+// where names the place of the whole plan. Only a plain https URL becomes a link.
+func (m *planMarkdown) where() string {
+	full := m.budget.Full
+	if rest, ok := strings.CutPrefix(full, "https://"); ok &&
+		strings.Trim(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/") == "" {
+		return "[job summary](" + full + ")"
+	}
+	if full == "" {
+		return "`flotilla plan --format json`"
+	}
+	return prose(full)
+}

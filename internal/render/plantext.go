@@ -1,0 +1,283 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
+)
+
+// textDiffLines is how much of one file's diff the terminal shows.
+const textDiffLines = 40
+
+// PlanText writes a plan for a terminal. What is missing stands at the top and
+// is said again at the end, where the totals are.
+func PlanText(w io.Writer, p plans.Plan, o Options) error {
+	t := &planText{terminal{o: o}}
+	t.plan(p)
+	return t.flush(w)
+}
+
+type planText struct{ terminal }
+
+func (t *planText) plan(p plans.Plan) {
+	t.line(t.paint(bold, "Plan for "+cut(oneLine(p.Fleet), 40)), "  ", shortCommit(p.Base.Commit), " → ", shortCommit(p.Head.Commit))
+	if s := oneLine(p.Head.Subject); s != "" {
+		t.line("  ", t.paint(dim, cut(s, t.o.width()-2)))
+	}
+	t.blank()
+	if !complete(p) {
+		t.line(t.paint(red, "This plan is incomplete."), " Not planned, and may change as well:")
+		if len(p.Missing) == 0 {
+			t.line("  the planner did not say what is missing")
+		}
+		t.gaps(p.Missing)
+		t.blank()
+	}
+	t.part(p.This, p.Current)
+	if !p.Pending.Empty() {
+		t.line(t.paint(bold, "Also pending"), " (merged before this change, not deployed yet)")
+		t.blank()
+		t.part(p.Pending, p.Current)
+	}
+	if len(p.Warnings) > 0 {
+		t.line(t.paint(yellow, plural(len(p.Warnings), "warning")))
+		t.gaps(p.Warnings)
+		t.blank()
+	}
+	t.risks(p)
+	t.summary(p)
+}
+
+func (t *planText) summary(p plans.Plan) {
+	this, pending := headline(p.This), headline(p.Pending)
+	switch {
+	case this == "" && pending == "" && complete(p):
+		t.line(t.paint(bold, "No changes."), " Infrastructure and systems stay as they are.")
+	case this == "" && !complete(p):
+		t.line(t.paint(bold, "Plan, incomplete:"), " no change found in the parts that could be planned.")
+	case !complete(p):
+		t.line(t.paint(bold, "Plan, incomplete, at least:"), " ", this, ".")
+	case this == "":
+		t.line(t.paint(bold, "Plan:"), " this change alters nothing.")
+	default:
+		t.line(t.paint(bold, "Plan:"), " ", this, ".")
+	}
+	if pending != "" {
+		t.line(t.paint(bold, "Also pending:"), " ", pending, ".")
+	}
+	if p.Current == nil && (this != "" || pending != "") {
+		t.line(t.paint(dim, "What runs now was not looked up."))
+	}
+}
+
+func (t *planText) gaps(gaps []plans.Gap) {
+	for _, g := range mergeGaps(gaps) {
+		lines := textLines(g.Text)
+		subject := names(g.Subjects)
+		if len(lines) == 1 && len(subject) < 24 {
+			t.field(2, max(10, len([]rune(subject))+1), subject, lines[0])
+			continue
+		}
+		t.line("  ", subject)
+		t.quote(4, lines, textDiffLines)
+	}
+}
+
+func (t *planText) risks(p plans.Plan) {
+	for i, part := range []plans.Part{p.This, p.Pending} {
+		for _, l := range riskLines(part) {
+			s := l.Label
+			if what := words(l.What); what != "" {
+				s += " " + what
+			}
+			if len(l.Hosts) > 0 {
+				s += " on " + names(l.Hosts)
+			}
+			if i == 1 {
+				s += " (also pending)"
+			}
+			for n, line := range wrap(s, t.o.width()-4) {
+				mark := "  ! "
+				if n > 0 {
+					mark = "    "
+				}
+				t.line(t.paint(yellow, mark+line))
+			}
+		}
+	}
+	if len(riskLines(p.This))+len(riskLines(p.Pending)) > 0 {
+		t.blank()
+	}
+}
+
+func (t *planText) part(p plans.Part, current *plans.Current) {
+	if len(p.Resources) > 0 {
+		t.line(t.paint(bold, "Infrastructure"))
+		for _, r := range byRisk(p.Resources) {
+			t.resource(r)
+		}
+		t.blank()
+	}
+	if len(p.Hosts) > 0 {
+		t.line(t.paint(bold, "Hosts"))
+		for _, g := range groupHosts(p.Hosts) {
+			t.group(g, current)
+		}
+		t.blank()
+	}
+}
+
+func actionInk(a plans.Action) ink {
+	switch a {
+	case plans.Create:
+		return green
+	case plans.Update:
+		return yellow
+	case plans.Replace, plans.Destroy:
+		return red
+	default:
+		return ""
+	}
+}
+
+func (t *planText) head(a plans.Action, s string) {
+	t.line(t.paint(actionInk(a), fmt.Sprintf("%3s", symbol(a))), " ", s)
+}
+
+func (t *planText) resource(r plans.Resource) {
+	t.head(r.Action, kindWord(r.Kind)+" "+t.paint(bold, cut(oneLine(r.Name), 80)))
+	width := 0
+	for _, a := range r.Attributes {
+		width = max(width, min(len([]rune(oneLine(a.Name))), 24))
+	}
+	for _, a := range r.Attributes {
+		if r.Action == plans.Destroy {
+			break
+		}
+		t.field(6, width+1, cut(oneLine(a.Name), 24), t.attribute(r.Action, a))
+	}
+	if r.Note != "" {
+		t.field(6, 1, "#", oneLine(r.Note))
+	}
+}
+
+func (t *planText) attribute(action plans.Action, a plans.Attribute) string {
+	value := cut(oneLine(a.New), maxName)
+	switch {
+	case !a.Known:
+		value = "(known after apply)"
+	case a.New == "":
+		value = "(none)"
+	}
+	s := value
+	if a.Old != "" || action != plans.Create {
+		old := cut(oneLine(a.Old), maxName)
+		if a.Old == "" {
+			old = "(none)"
+		}
+		s = old + " → " + value
+	}
+	if a.Forces {
+		s += "  # forces replacement"
+	}
+	return s
+}
+
+func (t *planText) group(g group, current *plans.Current) {
+	h := g.Host
+	runs := ""
+	if current != nil && len(g.Names) == 1 {
+		if now, ok := current.Hosts[h.Name]; ok && now.Commit != "" {
+			runs = t.paint(dim, "  (runs "+shortCommit(now.Commit)+")")
+		}
+	}
+	title := wrap(names(g.Names)+": "+hostVerb(h, len(g.Names)), t.o.width()-4)
+	t.head(h.Action, title[0]+runs)
+	for _, l := range title[1:] {
+		t.line("    ", l)
+	}
+	const label = 12
+	f := func(name, text string) {
+		if text == "" {
+			return
+		}
+		if len(name) > label {
+			t.line("      ", name)
+			name = ""
+		}
+		t.field(6, label, name, text)
+	}
+	for _, n := range h.Notes {
+		f("note", oneLine(n))
+	}
+	f("reboot", oneLine(h.Reboot))
+	f("opens", words(ports(h.Ports, true)))
+	f("closes", words(ports(h.Ports, false)))
+	for _, u := range h.Users {
+		f("user", userText(u))
+	}
+	for _, u := range unitGroups(h.Units) {
+		f(u.Verb, unitsText(u, h.Action))
+	}
+	f("packages", packagesText(h.Packages))
+	for _, a := range h.Settings {
+		f("setting", oneLine(a.Name)+" "+t.attribute(plans.Update, a))
+	}
+	for _, file := range g.Files {
+		s := symbol(file.Action) + " /etc/" + oneLine(file.Path)
+		if file.Hosts != nil {
+			s += " on " + names(file.Hosts)
+		}
+		f("file", s)
+		if h.Action != plans.Create && file.Diff != "" {
+			t.quote(8, textLines(file.Diff), textDiffLines)
+		}
+	}
+}
+
+func userText(u plans.User) string {
+	var parts []string
+	switch {
+	case u.Action == plans.Create:
+		parts = append(parts, "added")
+	case u.Action == plans.Destroy:
+		parts = append(parts, "removed")
+	}
+	parts = append(parts, u.Changes...)
+	for _, k := range u.KeysAdded {
+		parts = append(parts, "key added "+k)
+	}
+	for _, k := range u.KeysRemoved {
+		parts = append(parts, "key removed "+k)
+	}
+	return cut(oneLine(u.Name), 40) + ": " + words(parts)
+}
+
+func unitsText(g unitGroup, action plans.Action) string {
+	parts := make([]string, 0, len(g.Units))
+	for _, u := range g.Units {
+		s := oneLine(u.Name)
+		if u.Why != "" && action != plans.Create {
+			s += " (" + oneLine(u.Why) + ")"
+		}
+		parts = append(parts, cut(s, maxName))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func packagesText(all []plans.Package) string {
+	parts := make([]string, 0, len(all))
+	for _, p := range all {
+		switch {
+		case p.Old == "":
+			parts = append(parts, strings.TrimSpace("+"+oneLine(p.Name)+" "+oneLine(p.New)))
+		case p.New == "":
+			parts = append(parts, "-"+oneLine(p.Name)+" "+oneLine(p.Old))
+		default:
+			parts = append(parts, oneLine(p.Name)+" "+oneLine(p.Old)+" → "+oneLine(p.New))
+		}
+	}
+	return words(parts)
+}
