@@ -83,13 +83,15 @@ func (t term) match(host string, tags []string) bool {
 func (s Selector) All() bool { return len(s.terms) == 0 }
 
 // Rank orders selectors of hosts: from the most exact to the least: 3 exact
-// name, 2 tag, 1 glob, 0 everything ("*" or the zero value).
+// name, 2 tag, 1 glob, 0 everything ("*", exclusions alone or the zero value).
+// The vaguest of several terms counts; exclusions beside others do not.
 func (s Selector) Rank() int {
-	if len(s.terms) == 0 {
-		return 0
-	}
-	rank := 3
+	rank, included := 3, false
 	for _, t := range s.terms {
+		if t.exclude {
+			continue
+		}
+		included = true
 		switch {
 		case t.tag:
 			rank = min(rank, 2)
@@ -98,6 +100,9 @@ func (s Selector) Rank() int {
 		case strings.ContainsAny(t.pattern, `*?[\`):
 			rank = min(rank, 1)
 		}
+	}
+	if !included {
+		return 0
 	}
 	return rank
 }

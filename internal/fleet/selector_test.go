@@ -58,7 +58,7 @@ func TestParseSelectorRefuses(t *testing.T) {
 }
 
 func TestRank(t *testing.T) {
-	ranks := map[string]int{"web-1": 3, "@web": 2, "web-*": 1, "*": 0, "web-1,@web": 2}
+	ranks := map[string]int{"web-1": 3, "@web": 2, "web-*": 1, "*": 0, "web-1,@web": 2, "!web-1": 0, "web-1,!@old": 3, "web-*,!web-1": 1, "*,!db": 0}
 	for s, want := range ranks {
 		sel, err := ParseSelector(s)
 		if err != nil || sel.Rank() != want {
