@@ -1,0 +1,170 @@
+package hetzner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/hetznercloud/hcloud-go/v2/hcloud"
+
+	"github.com/flotilla-nix/flotilla/internal/problem"
+)
+
+const (
+	codeUnavailable    hcloud.ErrorCode = "unavailable" // no constant in the library
+	headerCorrelation                   = "X-Correlation-Id"
+	secretsReplacement                  = "(secret)"
+)
+
+// effect says what a failed request may have done.
+type effect int
+
+const (
+	refused effect = iota // nothing was done, and a second try would get the same answer
+	busy                  // nothing was done, a later try may be answered otherwise
+	lost                  // nobody knows whether it was done
+)
+
+// judge sorts an error by what it means for a second try.
+func judge(resp *hcloud.Response, err error) effect {
+	var api hcloud.Error
+	if errors.As(err, &api) {
+		switch api.Code { //nolint:exhaustive // all other codes are final
+		case hcloud.ErrorCodeConflict, hcloud.ErrorCodeLocked, hcloud.ErrorCodeRateLimitExceeded,
+			hcloud.ErrorCodeMaintenance, hcloud.ErrorCodeRobotUnavailable, codeUnavailable:
+			return busy
+		case hcloud.ErrorCodeServerError, hcloud.ErrorCodeUnknownError, hcloud.ErrorCodeBadGateway, hcloud.ErrorCodeTimeout:
+			return lost
+		default:
+			return refused
+		}
+	}
+	if resp != nil && resp.Response != nil { // an answer without an error of the API's in it
+		switch status := resp.StatusCode; {
+		case status == http.StatusTooManyRequests:
+			return busy
+		case status >= http.StatusBadRequest && status < http.StatusInternalServerError:
+			return refused
+		default:
+			return lost // 5xx of something in between, or an answer cut short
+		}
+	}
+	return lost // the network
+}
+
+func hasCode(err error, codes ...hcloud.ErrorCode) bool {
+	var action hcloud.ActionError
+	if errors.As(err, &action) {
+		return slices.Contains(codes, hcloud.ErrorCode(action.Code))
+	}
+	return hcloud.IsError(err, codes...)
+}
+
+// apiError is an error of the API in its own words, without the token.
+type apiError struct {
+	text  string
+	cause error
+}
+
+func (e *apiError) Error() string { return e.text }
+func (e *apiError) Unwrap() error { return e.cause }
+
+// problem makes a Problem of an error of the API: what was being done, the
+// API's words, and what to do next.
+func (c *Client) problem(what string, err error) error {
+	var known *problem.Problem
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	text, code, details := c.words(err)
+	p := &problem.Problem{Summary: what + " failed at Hetzner Cloud", Detail: details, Code: problem.Failed}
+	p.Hints, p.Code = advice(code)
+	if errors.Is(err, context.Canceled) {
+		p.Code = problem.Cancelled
+	}
+	p.Cause = &apiError{text: text, cause: c.withoutToken(err)}
+	return p
+}
+
+// withoutToken gives err for errors.Is and errors.As, unless its text holds the token.
+func (c *Client) withoutToken(err error) error {
+	if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), c.token.Reveal()) {
+		return nil
+	}
+	return err
+}
+
+func (c *Client) clean(text string) string {
+	return strings.ReplaceAll(text, c.token.Reveal(), secretsReplacement)
+}
+
+func (c *Client) words(err error) (text string, code hcloud.ErrorCode, details string) {
+	var api hcloud.Error
+	var action hcloud.ActionError
+	switch {
+	case errors.As(err, &api):
+		text, code = fmt.Sprintf("%s (code %s", api.Message, api.Code), api.Code
+		if resp := api.Response(); resp != nil && resp.Header.Get(headerCorrelation) != "" {
+			text += ", correlation id " + resp.Header.Get(headerCorrelation)
+		}
+		text += ")"
+		if fields, ok := api.Details.(hcloud.ErrorDetailsInvalidInput); ok {
+			var lines []string
+			for _, f := range fields.Fields {
+				lines = append(lines, f.Name+": "+strings.Join(f.Messages, ", "))
+			}
+			details = strings.Join(lines, "\n")
+		}
+	case errors.As(err, &action):
+		text, code = fmt.Sprintf("%s (code %s", action.Message, action.Code), hcloud.ErrorCode(action.Code)
+		if a := action.Action(); a != nil {
+			text += fmt.Sprintf(", action %d", a.ID)
+		}
+		text += ")"
+	default:
+		text = err.Error()
+	}
+	return c.clean(text), code, c.clean(details)
+}
+
+// advice gives what to do about an error code, and the exit code.
+func advice(code hcloud.ErrorCode) ([]string, problem.Code) {
+	hint := ""
+	exit := problem.Failed
+	switch code { //nolint:exhaustive // the others have no advice beyond the API's words
+	case hcloud.ErrorCodeUnauthorized:
+		hint = "The API token is not valid: it was deleted, or belongs to another endpoint. Make a new one in the Cloud Console."
+	case hcloud.ErrorCodeForbidden:
+		hint = "The API token may only read. A deploy needs one with read and write access."
+	case hcloud.ErrorCodeResourceLimitExceeded:
+		hint = "The account's limit is reached. Ask for a higher one in the Cloud Console (Limits), or delete what is not needed."
+	case hcloud.ErrorCodeResourceUnavailable, hcloud.ErrorCodePlacementError:
+		hint = "No capacity for this server type there. Name more locations (location: [nbg1, fsn1, hel1]), take another server_type, or run again later."
+	case hcloud.ErrorCodeProtected:
+		hint = "It is protected against deletion. Set delete_protection: false, deploy, and run again."
+		exit = problem.Refused
+	case hcloud.ErrorCodeResourceLocked:
+		hint = "Hetzner has locked it. Contact their support."
+	case hcloud.ErrorCodeLocked, hcloud.ErrorCodeConflict:
+		hint = "Another action holds it. Run again when that has ended; the Cloud Console shows it under Activities."
+	case hcloud.ErrorCodeRateLimitExceeded:
+		hint = "The project's requests of this hour are used up, by all tools together. Run again later: nothing is made twice."
+	case hcloud.ErrorCodeMaintenance, codeUnavailable, hcloud.ErrorCodeBadGateway, hcloud.ErrorCodeTimeout, hcloud.ErrorCodeServerError:
+		hint = "The API has trouble (https://status.hetzner.com). Run again later: nothing is made twice."
+	case hcloud.ErrorCodeInvalidServerType:
+		hint = "The server_type does not fit the image or location, or is no longer sold."
+	case hcloud.ErrorCodeIPNotAvailable:
+		hint = "The private address is taken or lies outside of the network's subnets."
+	case hcloud.ErrorCodeNoSubnetAvailable:
+		hint = "The network has no subnet with free addresses in the server's network zone."
+	case hcloud.ErrorCodeServiceError:
+		hint = "The API refused. What it says above tells why; often something still uses the resource."
+	}
+	if hint == "" {
+		return nil, exit
+	}
+	return []string{hint}, exit
+}

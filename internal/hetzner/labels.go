@@ -1,0 +1,143 @@
+package hetzner
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+)
+
+const (
+	prefix           = "flotilla/"
+	labelFleet       = prefix + "fleet"
+	labelImage       = prefix + "image"
+	labelKeys        = prefix + "ssh-keys"
+	labelHostKey     = prefix + "host-key"
+	labelNextHostKey = prefix + "host-key-next"
+	labelSystem      = prefix + "system"
+	labelCommit      = prefix + "commit"
+	labelHeld        = prefix + "held"
+
+	maxLabel   = 63
+	hashMarker = "sha256_." // no escape sequence: a dot is no hexadecimal digit
+	headMarker = "0_."      // before a value that would not start with a letter or digit
+)
+
+// encodeLabel makes a legal label value of any text: what a label cannot hold
+// becomes _ and two hexadecimal digits. A text too long for that becomes a hash.
+func encodeLabel(text string) string {
+	var b strings.Builder
+	if text != "" && !alphanumeric(text[0]) {
+		b.WriteString(headMarker)
+	}
+	for i := range len(text) {
+		c := text[i]
+		inside := i < len(text)-1 && (c == '-' || c == '.')
+		if alphanumeric(c) || inside {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "_%02x", c)
+		}
+	}
+	if b.Len() <= maxLabel {
+		return b.String()
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hashMarker + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+}
+
+// decodeLabel is encodeLabel backwards. A hash stays what it is.
+func decodeLabel(value string) string {
+	if strings.HasPrefix(value, hashMarker) {
+		return value
+	}
+	value = strings.TrimPrefix(value, headMarker)
+	var b strings.Builder
+	for i := 0; i < len(value); i++ {
+		if value[i] == '_' && i+2 < len(value) {
+			if c, err := strconv.ParseUint(value[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(value[i])
+	}
+	return b.String()
+}
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+func (c *Client) owns(labels map[string]string) bool { return labels[labelFleet] == c.fleet }
+
+func (c *Client) selector() string { return labelFleet + "=" + c.fleet }
+
+// owned gives the user's labels with the ownership label.
+func (c *Client) owned(user map[string]string) map[string]string {
+	labels := userLabels(user)
+	labels[labelFleet] = c.fleet
+	return labels
+}
+
+// userLabels leaves out Flotilla's own.
+func userLabels(labels map[string]string) map[string]string {
+	user := map[string]string{}
+	for k, v := range labels {
+		if !strings.HasPrefix(k, prefix) {
+			user[k] = v
+		}
+	}
+	return user
+}
+
+// relabel gives what a resource's labels become: want, Flotilla's own, and
+// those with a foreign prefix, which other tools put there.
+func relabel(have, want map[string]string) map[string]string {
+	labels := userLabels(want)
+	for k, v := range have {
+		_, wanted := labels[k]
+		if strings.Contains(k, "/") && !wanted {
+			labels[k] = v
+		}
+	}
+	return labels
+}
+
+// published reads what the last deploy wrote.
+func published(labels map[string]string) fleet.Published {
+	return fleet.Published{
+		HostKey:     labels[labelHostKey],
+		NextHostKey: labels[labelNextHostKey],
+		SystemHash:  labels[labelSystem],
+		Commit:      labels[labelCommit],
+		Held:        labels[labelHeld] == "true",
+	}
+}
+
+// publish gives labels with p in them; all others stay.
+func publish(labels map[string]string, p fleet.Published) map[string]string {
+	labels = maps.Clone(labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	held := ""
+	if p.Held {
+		held = "true"
+	}
+	for key, value := range map[string]string{
+		labelHostKey: p.HostKey, labelNextHostKey: p.NextHostKey, labelSystem: p.SystemHash, labelCommit: p.Commit, labelHeld: held,
+	} {
+		if value == "" {
+			delete(labels, key)
+		} else {
+			labels[key] = value
+		}
+	}
+	return labels
+}

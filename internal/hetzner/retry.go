@@ -1,0 +1,134 @@
+package hetzner
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hetznercloud/hcloud-go/v2/hcloud"
+)
+
+const (
+	maxLost    = 5                // tries of a request whose answer was lost
+	maxBusy    = 12               // tries of a request that was put off; with doubling waits about five minutes
+	maxBackoff = 40 * time.Second // between two tries
+	maxRefill  = 2 * time.Minute  // wait for requests to become available again
+)
+
+// request describes one change or question to the API.
+type request struct {
+	what string // for people: "creating server web-1"
+
+	// settled looks whether the change was made although its answer was lost or
+	// says "exists already". nil: the request may simply be sent again.
+	settled func(context.Context) (bool, error)
+}
+
+// call sends a request until it is answered for good, at most for some
+// minutes: again when the API puts it off, after a look when the answer was
+// lost, and never when it was refused. Its error is a Problem.
+func (c *Client) call(ctx context.Context, r request, send func(context.Context) (*hcloud.Response, error)) error {
+	var unsure bool
+	for tries, lostTries := 1, 0; ; tries++ {
+		resp, err := send(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return c.problem(r.what, fmt.Errorf("interrupted: %w", ctx.Err()))
+		}
+		how := judge(resp, err)
+		if how == lost {
+			unsure = true
+			lostTries++
+		}
+		exists := hasCode(err, hcloud.ErrorCodeUniquenessError, hcloud.ErrorCodeServerAlreadyAttached)
+		if r.settled != nil && (how == lost || exists || unsure && how == refused) {
+			done, lookErr := r.settled(ctx)
+			if lookErr != nil || done {
+				return lookErr
+			}
+		}
+		if how == refused || tries >= maxBusy || lostTries >= maxLost {
+			return c.problem(r.what, err)
+		}
+		if !sleep(ctx, c.pause(tries, err)) {
+			return c.problem(r.what, fmt.Errorf("interrupted: %w", ctx.Err()))
+		}
+	}
+}
+
+// pause tells how long to wait before the next try.
+func (c *Client) pause(tries int, err error) time.Duration {
+	wait := min(c.backoff<<min(tries-1, 10), max(maxBackoff, c.backoff))
+	wait = wait/2 + rand.N(wait/2+1) //nolint:gosec // jitter, no secret
+	if hasCode(err, hcloud.ErrorCodeRateLimitExceeded) {
+		wait = max(wait, min(c.limit.refill(tries), maxRefill))
+	}
+	return wait
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// rateLimit remembers what the last answer said of the project's request
+// budget: a bucket that refills steadily and is full at reset.
+type rateLimit struct {
+	next http.RoundTripper // nil: the default
+
+	mu        sync.Mutex
+	total     int
+	remaining int
+	reset     time.Time
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *rateLimit) RoundTrip(req *http.Request) (*http.Response, error) {
+	next := l.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	resp, err := next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	total, errTotal := strconv.Atoi(resp.Header.Get("RateLimit-Limit"))
+	remaining, errRemaining := strconv.Atoi(resp.Header.Get("RateLimit-Remaining"))
+	reset, errReset := strconv.ParseInt(resp.Header.Get("RateLimit-Reset"), 10, 64)
+	if errTotal == nil && errRemaining == nil && errReset == nil && total > 0 {
+		l.mu.Lock()
+		l.total, l.remaining, l.reset = total, remaining, time.Unix(reset, 0)
+		l.mu.Unlock()
+	}
+	return resp, nil
+}
+
+// refill is the time in which n requests become available.
+func (l *rateLimit) refill(n int) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	missing := l.total - l.remaining
+	if missing <= 0 {
+		return 0
+	}
+	return max(time.Until(l.reset), 0) * time.Duration(n) / time.Duration(missing)
+}
+
+// scarce tells whether less than a tenth of the budget is left.
+func (l *rateLimit) scarce() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total > 0 && l.remaining < l.total/10
+}
