@@ -161,48 +161,55 @@ func list(parts []string, limit int) string {
 	return strings.Join(parts, ", ")
 }
 
-// prose writes plain words as they are and everything else as a code span.
+// prose writes plain words as they are and everything else in code spans.
 func prose(s string) string {
 	s = oneLine(s)
-	first, _, _ := strings.Cut(s, " ")
-	numbered := first != "" && strings.Trim(first, "0123456789.)") == "" // could begin a list
-	if s == "" || len(s) > 4*maxName || !plainWords(s) || numbered || !alphanumeric(rune(s[0])) {
-		return code(s)
+	first, rest, more := strings.Cut(s, " ")
+	if first == "" || alphanumeric(rune(first[0])) && strings.Trim(first, "0123456789.)") != "" {
+		return inline(s)
 	}
-	return s
+	if !more { // could begin a list where it stands
+		return code(first)
+	}
+	return code(first) + " " + inline(rest)
 }
 
 // inline is prose for the middle of a line, where a number begins no list.
 func inline(s string) string {
-	if s = oneLine(s); len(s) > maxName || !plainWords(s) {
-		return code(s)
+	words := strings.Fields(cut(oneLine(s), 2*maxName))
+	var out []string
+	for i := 0; i < len(words); i++ {
+		if plainWord(words[i]) {
+			out = append(out, words[i])
+			continue
+		}
+		from := i
+		for i+1 < len(words) && !plainWord(words[i+1]) {
+			i++
+		}
+		out = append(out, code(strings.Join(words[from:i+1], " ")))
 	}
-	return s
+	return strings.Join(out, " ")
 }
 
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// plainWords tells whether Markdown sees nothing but text in s, in the middle
-// of a line.
-func plainWords(s string) bool {
-	for word := range strings.SplitSeq(s, " ") {
-		bare := strings.Trim(word, ",;.:()'")
-		switch {
-		case strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,;.:()'%/=+-_→") != "":
-			return false // something that may mean something to Markdown
-		case !innerUnderscores(word):
-			return false // emphasis
-		case strings.Contains(strings.TrimSuffix(word, ":"), ":"), strings.Contains(word, "//"):
-			return false // a link or an emoji
-		case len(bare) >= 7 && isHex(strings.ToLower(bare)) && strings.ContainsAny(bare, "0123456789"):
-			return false // a commit
-		}
-		lower := strings.ToLower(bare)
-		if strings.HasPrefix(lower, "www.") || strings.HasPrefix(lower, "gh-") {
-			return false
-		}
+// plainWord tells whether Markdown sees nothing but text in a word in the
+// middle of a line.
+func plainWord(word string) bool {
+	bare := strings.Trim(word, ",;.:()'")
+	lower := strings.ToLower(bare)
+	switch {
+	case strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,;.:()'%/=+-_→…–") != "":
+		return false // something that may mean something to Markdown
+	case !innerUnderscores(word):
+		return false // emphasis
+	case strings.Contains(strings.TrimSuffix(word, ":"), ":"), strings.Contains(word, "//"):
+		return false // a link or an emoji
+	case len(bare) >= 7 && isHex(lower) && strings.ContainsAny(bare, "0123456789"):
+		return false // a commit
 	}
-	return true
+	return !strings.HasPrefix(lower, "www.") && !strings.HasPrefix(lower, "gh-")
 }
 
 // innerUnderscores tells whether each underscore stands between letters or

@@ -81,3 +81,28 @@ func TestPlanGolden(t *testing.T) {
 		})
 	}
 }
+
+func TestResultGolden(t *testing.T) {
+	for _, file := range cases(t, "result.json") {
+		dir := filepath.Dir(file)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			var r plans.Result
+			load(t, file, &r)
+			var b bytes.Buffer
+			if err := ResultJSON(&b, r); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, file, b.Bytes())
+			md := ResultMarkdown(r, Budget{})
+			if len(md) > CommentBytes {
+				t.Errorf("%d bytes, more than a comment holds", len(md))
+			}
+			golden(t, filepath.Join(dir, "result.md"), []byte(md))
+			b.Reset()
+			if err := ResultText(&b, r, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join(dir, "result.txt"), b.Bytes())
+		})
+	}
+}

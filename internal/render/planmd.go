@@ -126,18 +126,21 @@ func (m *planMarkdown) gaps(gaps []plans.Gap, prefix string) {
 	groups := mergeGaps(gaps)
 	for i, g := range groups {
 		if m.items > 0 && i == m.items && len(groups) > m.items+1 {
-			m.printf("%s\n%sand %d more.\n", prefix, prefix, len(groups)-i)
+			m.printf("%s\n%sand %d more.\n", strings.TrimSpace(prefix), prefix, len(groups)-i)
 			return
 		}
+		if i > 0 || prefix != "" {
+			m.printf("%s\n", strings.TrimSpace(prefix))
+		}
 		lines := fenceLines(g.Text, m.gapLines, m.diffWidth)
-		m.printf("%s\n%s%s", prefix, prefix, codes(g.Subjects, m.limit(12)))
+		m.printf("%s%s", prefix, codes(g.Subjects, m.limit(12)))
 		switch len(lines) {
 		case 0:
 			m.printf("\n")
 		case 1:
-			m.printf(": %s\n", code(cut(lines[0], m.diffWidth)))
+			m.printf(": %s\n", inline(cut(lines[0], m.diffWidth)))
 		default:
-			m.printf(":\n%s\n%s", prefix, fence("text", prefix, lines))
+			m.printf(":\n%s\n%s", strings.TrimSpace(prefix), fence("text", prefix, lines))
 		}
 	}
 }
@@ -175,8 +178,12 @@ func (m *planMarkdown) riskList(lines []riskLine, suffix string) {
 			return
 		}
 		m.printf("> - **%s**", prose(l.Label))
-		if what := codes(l.What, m.limit(8)); what != "" {
-			m.printf(" %s", what)
+		what := make([]string, 0, len(l.What))
+		for _, item := range l.What {
+			what = append(what, item.markdown())
+		}
+		if len(what) > 0 {
+			m.printf(" %s", list(what, m.limit(8)))
 		}
 		if len(l.Hosts) > 0 {
 			m.printf(" on %s", m.names(l.Hosts))

@@ -89,8 +89,12 @@ func (t *planText) risks(p plans.Plan) {
 	for i, part := range []plans.Part{p.This, p.Pending} {
 		for _, l := range riskLines(part) {
 			s := l.Label
-			if what := words(l.What); what != "" {
-				s += " " + what
+			what := make([]string, 0, len(l.What))
+			for _, item := range l.What {
+				what = append(what, item.text())
+			}
+			if len(what) > 0 {
+				s += " " + strings.Join(what, ", ")
 			}
 			if len(l.Hosts) > 0 {
 				s += " on " + names(l.Hosts)

@@ -11,22 +11,31 @@ import (
 // riskLine is one risk, said once for all that it concerns.
 type riskLine struct {
 	Risk  plans.Risk
-	Label string   // "Opens"
-	What  []string // "443/tcp"; may be empty
-	Hosts []string // names; subjects that are no hosts come with their kind in What
+	Label string     // "Opens"
+	What  []riskItem // may be empty
+	Hosts []string   // where; empty for resources
 }
+
+// riskItem is what is at risk: "server" "db" "(because of location)".
+type riskItem struct{ Before, Name, After string }
 
 // riskLines lists a part's risks, worst first, equal ones together.
 func riskLines(p plans.Part) []riskLine {
 	var lines []riskLine
 	for _, r := range p.Resources {
 		for _, risk := range r.Risks {
-			lines = addRisk(lines, riskLine{Risk: risk, Label: riskLabel(risk), What: []string{resourceRisk(r, risk)}}, "")
+			lines = addRisk(lines, riskLine{Risk: risk, Label: riskLabel(risk), What: []riskItem{resourceRisk(r, risk)}}, "")
 		}
 	}
 	for _, h := range p.Hosts {
 		for _, risk := range h.Risks {
-			lines = addRisk(lines, riskLine{Risk: risk, Label: riskLabel(risk), What: hostRisk(h, risk)}, h.Name)
+			what := hostRisk(h, risk)
+			if len(what) == 0 && slices.ContainsFunc(p.Resources, func(r plans.Resource) bool {
+				return r.Kind == plans.KindServer && r.Name == h.Name && slices.Contains(r.Risks, risk)
+			}) {
+				continue // its server says it
+			}
+			lines = addRisk(lines, riskLine{Risk: risk, Label: riskLabel(risk), What: what}, h.Name)
 		}
 	}
 	slices.SortStableFunc(lines, func(a, b riskLine) int { return cmp.Compare(riskRank(a.Risk), riskRank(b.Risk)) })
@@ -77,8 +86,8 @@ func riskLabel(r plans.Risk) string {
 	}
 }
 
-func resourceRisk(r plans.Resource, risk plans.Risk) string {
-	s := kindWord(r.Kind) + " " + r.Name
+func resourceRisk(r plans.Resource, risk plans.Risk) riskItem {
+	item := riskItem{Before: kindWord(r.Kind), Name: r.Name}
 	if risk == plans.RiskReplace {
 		var why []string
 		for _, a := range r.Attributes {
@@ -87,54 +96,63 @@ func resourceRisk(r plans.Resource, risk plans.Risk) string {
 			}
 		}
 		if len(why) > 0 {
-			s += " (because of " + strings.Join(why, ", ") + ")"
+			item.After = "(because of " + strings.Join(why, ", ") + ")"
 		}
 	}
-	return s
+	return item
 }
 
 // hostRisk names what on the host is the risk, as far as the plan tells.
-func hostRisk(h plans.Host, risk plans.Risk) []string {
+func hostRisk(h plans.Host, risk plans.Risk) []riskItem {
+	var out []riskItem
 	switch risk {
 	case plans.RiskPort:
-		return ports(h.Ports, true)
+		for _, p := range ports(h.Ports, true) {
+			out = append(out, riskItem{Name: p})
+		}
 	case plans.RiskReboot:
-		return []string{h.Reboot}
+		out = append(out, riskItem{After: "(" + h.Reboot + ")"})
 	case plans.RiskAccess:
-		return access(h)
+		for _, u := range h.Users {
+			out = append(out, accessRisk(u)...)
+		}
 	case plans.RiskStop:
-		var names []string
 		for _, u := range h.Units {
 			if u.Effect == plans.EffectStop {
-				names = append(names, u.Name)
+				out = append(out, riskItem{Name: u.Name})
 			}
 		}
-		return names
 	case plans.RiskDestroy, plans.RiskReplace, plans.RiskData, plans.RiskPowerOff:
 	}
-	return nil
+	return out
 }
 
-// access says which users and keys change; settings of sshd show in the
+// accessRisk says what changes for one user; settings of sshd show in the
 // host's own list.
-func access(h plans.Host) []string {
-	var out []string
-	for _, u := range h.Users {
-		switch {
-		case u.Action == plans.Create:
-			out = append(out, "user "+u.Name+" added")
-		case u.Action == plans.Destroy:
-			out = append(out, "user "+u.Name+" removed")
-		}
-		if n := len(u.KeysAdded); n > 0 {
-			out = append(out, plural(n, "key")+" added for "+u.Name)
-		}
-		if n := len(u.KeysRemoved); n > 0 {
-			out = append(out, plural(n, "key")+" removed for "+u.Name)
-		}
-		for _, c := range u.Changes {
-			out = append(out, u.Name+": "+c)
-		}
+func accessRisk(u plans.User) []riskItem {
+	var what []string
+	switch {
+	case u.Action == plans.Create:
+		what = append(what, "added")
+	case u.Action == plans.Destroy:
+		what = append(what, "removed")
 	}
-	return out
+	if n := len(u.KeysAdded); n > 0 {
+		what = append(what, plural(n, "key")+" added")
+	}
+	if n := len(u.KeysRemoved); n > 0 {
+		what = append(what, plural(n, "key")+" removed")
+	}
+	what = append(what, u.Changes...)
+	return []riskItem{{Before: "user", Name: u.Name, After: "(" + strings.Join(what, ", ") + ")"}}
+}
+
+// markdown is the item as Markdown.
+func (i riskItem) markdown() string {
+	return strings.TrimSpace(strings.TrimSpace(inline(i.Before)+" "+code(i.Name)) + " " + inline(i.After))
+}
+
+// text is the item for a terminal.
+func (i riskItem) text() string {
+	return cut(oneLine(i.Before+" "+i.Name+" "+i.After), maxName)
 }
