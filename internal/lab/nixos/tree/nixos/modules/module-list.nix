@@ -1,0 +1,21 @@
+[
+  ./config/console.nix
+  ./config/environment.nix
+  ./config/networking.nix
+  ./config/users.nix
+  ./misc/assertions.nix
+  ./misc/nixpkgs.nix
+  ./misc/version.nix
+  ./security/sudo.nix
+  ./services/firewall.nix
+  ./services/nginx.nix
+  ./services/nix.nix
+  ./services/openssh.nix
+  ./system/activation.nix
+  ./system/boot.nix
+  ./system/etc.nix
+  ./system/filesystems.nix
+  ./system/systemd.nix
+  ./system/tmpfiles.nix
+  ./system/toplevel.nix
+]
