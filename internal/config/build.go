@@ -1,0 +1,104 @@
+package config
+
+import (
+	"path"
+	"time"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+)
+
+// fleet turns a checked file into the words of package fleet. root gives the
+// order of the hosts: section.
+func (f *fleetFile) fleet(root *node) fleet.Fleet {
+	out := fleet.Fleet{
+		Name:     f.Fleet,
+		SSH:      fleet.SSH{User: f.SSH.User, Port: f.SSH.Port, Key: fleet.EnvRef(f.SSH.Key), Address: f.SSH.Address},
+		Networks: map[string]fleet.Network{},
+		SSHKeys:  map[string]fleet.SSHKey{},
+		Servers:  map[string]fleet.Server{},
+		Rollout: fleet.Rollout{
+			MaxParallel:       f.Rollout.MaxParallel,
+			MaxUnavailable:    f.Rollout.MaxUnavailable,
+			OnFailure:         fleet.FailurePolicy(f.Rollout.OnFailure),
+			ActivationTimeout: time.Duration(f.Rollout.ActivationTimeout),
+			KeepGenerations:   f.Rollout.KeepGenerations,
+		},
+	}
+	if f.Hive != "" {
+		out.Hive.File = path.Clean(f.Hive)
+	}
+	if f.Flake != "" {
+		out.Hive.Flake = path.Clean(f.Flake)
+	}
+	if h := f.Provider.Hetzner; h != nil {
+		out.Hetzner = &fleet.Hetzner{Token: fleet.EnvRef(h.Token), Endpoint: h.Endpoint, PollInterval: time.Duration(h.PollInterval)}
+	}
+	for name, n := range f.Networks {
+		network := fleet.Network{IPRange: n.IPRange, Labels: n.Labels}
+		for _, s := range n.Subnets {
+			network.Subnets = append(network.Subnets, fleet.Subnet(s))
+		}
+		out.Networks[name] = network
+	}
+	for name, k := range f.SSHKeys {
+		out.SSHKeys[name] = fleet.SSHKey{PublicKey: trimKey(k.PublicKey), Existing: k.Existing, Labels: k.Labels}
+	}
+	for name, s := range f.Servers {
+		out.Servers[name] = s.server()
+	}
+	if hosts := root.get("hosts"); hosts != nil {
+		for _, entry := range hosts.fields {
+			out.Hosts = append(out.Hosts, f.Hosts[entry.name].settings(entry.name))
+		}
+	}
+	for _, w := range f.Rollout.Waves {
+		out.Rollout.Waves = append(out.Rollout.Waves, selector(w))
+	}
+	return out
+}
+
+func (s serverEntry) server() fleet.Server {
+	out := fleet.Server{
+		ServerType: s.ServerType, Image: s.Image, Locations: s.Location, SSHKeys: s.SSHKeys,
+		Labels: s.Labels, DeleteProtection: s.DeleteProtection,
+		Networks: map[string]fleet.Attachment{},
+	}
+	for name, a := range s.Networks {
+		out.Networks[name] = fleet.Attachment(a)
+	}
+	return out
+}
+
+func (h hostSelection) settings(name string) fleet.HostSettings {
+	out := fleet.HostSettings{Selector: selector(name), Address: h.Address, HostKey: trimKey(h.HostKey)}
+	for _, c := range h.Health {
+		out.Health = append(out.Health, c.check())
+	}
+	return out
+}
+
+func (c checkEntry) check() fleet.Check {
+	switch {
+	case c.HTTP != nil:
+		return fleet.Check{
+			HTTP:   &fleet.HTTPCheck{URL: c.HTTP.URL, Status: c.HTTP.Status, Body: c.HTTP.Body, Via: c.HTTP.Via},
+			Within: time.Duration(c.HTTP.Within),
+		}
+	case c.TCP != nil:
+		return fleet.Check{TCP: &fleet.TCPCheck{Port: c.TCP.Port}, Within: time.Duration(c.TCP.Within)}
+	case c.Command != nil:
+		return fleet.Check{Command: &fleet.CommandCheck{Argv: c.Command.Run}, Within: time.Duration(c.Command.Within)}
+	case c.Units != nil:
+		return fleet.Check{Units: &fleet.UnitsCheck{Active: c.Units.Active}, Within: time.Duration(c.Units.Within)}
+	}
+	return fleet.Check{}
+}
+
+// selector parses what check has accepted.
+func selector(s string) fleet.Selector {
+	parsed, err := fleet.ParseSelector(s)
+	if err != nil {
+		return fleet.Selector{}
+	}
+	return parsed
+}

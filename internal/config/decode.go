@@ -1,0 +1,264 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// decode reads n into the struct that out points to. What is wrong is reported
+// and leaves the value as it was, so that everything else is still looked at.
+func (s *source) decode(n *node, out any) {
+	s.value(n, reflect.ValueOf(out).Elem(), "")
+}
+
+// value decodes one value. path names it for people: "servers.web.location".
+func (s *source) value(n *node, v reflect.Value, path string) {
+	if n.bad {
+		return
+	}
+	if d, ok := v.Addr().Interface().(defaulter); ok && path != "" {
+		d.setDefaults()
+	}
+	switch target := v.Addr().Interface().(type) {
+	case *duration:
+		s.duration(n, target, path)
+		return
+	case *secretRef:
+		if n.kind != kindMapping {
+			s.secretInFile(n, path)
+			return
+		}
+	case *oneOrMore:
+		if n.kind == kindText {
+			*target = oneOrMore{n.text}
+			return
+		}
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		s.value(n, v.Elem(), path)
+	case reflect.Struct:
+		s.section(n, v, path)
+	case reflect.Map:
+		s.entries(n, v, path)
+	case reflect.Slice:
+		s.list(n, v, path)
+	case reflect.String:
+		s.text(n, v, path)
+	case reflect.Int:
+		s.number(n, v, path)
+	case reflect.Bool:
+		s.boolean(n, v, path)
+	default:
+		s.wrongType(n, path, "something else", "") // a type of schema.go that nobody taught the decoder
+	}
+}
+
+func (s *source) section(n *node, v reflect.Value, path string) {
+	if n.kind == kindNull {
+		return
+	}
+	valid := keys(v.Type())
+	if n.kind != kindMapping {
+		s.wrongType(n, path, "a section", "Keys of this section: "+strings.Join(valid, ", ")+".")
+		return
+	}
+	for _, f := range n.fields {
+		i := fieldOf(v.Type(), f.name)
+		if i < 0 {
+			where := ""
+			if path != "" {
+				where = " in " + path
+			}
+			s.report(f.value.key, fmt.Sprintf("unknown key %s%s", quote(f.name), where), suggest(f.name, valid, "keys here"))
+			f.value.bad = true
+			continue
+		}
+		s.value(f.value, v.Field(i), join(path, f.name))
+	}
+}
+
+func (s *source) entries(n *node, v reflect.Value, path string) {
+	if n.kind == kindNull {
+		return
+	}
+	if n.kind != kindMapping {
+		hint := "Write one name: value line per entry, indented below " + path + ":."
+		if n.kind == kindSequence {
+			hint = "Write entries without dashes, each with its name as the key."
+		}
+		s.wrongType(n, path, "a section", hint)
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, f := range n.fields {
+		entry := reflect.New(v.Type().Elem()).Elem()
+		s.value(f.value, entry, join(path, f.name))
+		v.SetMapIndex(reflect.ValueOf(f.name), entry)
+	}
+}
+
+func (s *source) list(n *node, v reflect.Value, path string) {
+	if n.kind == kindNull {
+		return
+	}
+	if n.kind != kindSequence {
+		hint := "Write a dash before each element."
+		if n.kind == kindText {
+			hint = fmt.Sprintf("Put it in brackets: [%s].", shown(n))
+		}
+		s.wrongType(n, path, "a list", hint)
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
+	for i, item := range n.items {
+		s.value(item, list.Index(i), fmt.Sprintf("%s[%d]", path, i))
+	}
+	v.Set(list)
+}
+
+func (s *source) text(n *node, v reflect.Value, path string) {
+	if n.kind != kindText {
+		hint := ""
+		if n.kind == kindNumber || n.kind == kindBool {
+			hint = fmt.Sprintf("Put it in quotes: %q.", shown(n))
+		}
+		s.wrongType(n, path, "text", hint)
+		return
+	}
+	v.SetString(n.text)
+}
+
+var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+
+func (s *source) number(n *node, v reflect.Value, path string) {
+	if n.kind == kindNumber && decimal.MatchString(n.text) {
+		if i, err := strconv.ParseInt(n.text, 10, 32); err == nil {
+			v.SetInt(i)
+			return
+		}
+		s.report(n.value, fmt.Sprintf("%s is too large", path))
+		n.bad = true
+		return
+	}
+	hint := "Write decimal digits alone."
+	if n.kind == kindText && decimal.MatchString(n.text) {
+		hint = "Remove the quotes: " + n.text + "."
+	}
+	s.wrongType(n, path, "a whole number", hint)
+}
+
+func (s *source) boolean(n *node, v reflect.Value, path string) {
+	if n.kind != kindBool {
+		s.wrongType(n, path, "true or false", "Write true or false, without quotes.")
+		return
+	}
+	v.SetBool(strings.EqualFold(n.text, "true"))
+}
+
+func (s *source) duration(n *node, d *duration, path string) {
+	if n.kind != kindText && n.kind != kindNumber {
+		s.wrongType(n, path, "a duration", "Write a number with its unit, for example 30s, 10m or 1h.")
+		return
+	}
+	parsed, err := parseDuration(n.text)
+	switch {
+	case errors.Is(err, errNoUnit):
+		s.report(n.value, fmt.Sprintf("%s: the duration %s has no unit", path, quote(n.text)), fmt.Sprintf("Did you mean %ss? Units are ms, s, m and h.", n.text))
+		n.bad = true
+	case err != nil:
+		s.report(n.value, fmt.Sprintf("%s: %s is not a duration", path, quote(n.text)), "Write a number with its unit (ms, s, m or h), for example 30s, 10m or 1h30m.")
+		n.bad = true
+	default:
+		*d = parsed
+	}
+}
+
+// secretInFile refuses a secret where its reference belongs, and does not show it.
+func (s *source) secretInFile(n *node, path string) {
+	n.bad = true
+	if n.kind == kindNull {
+		s.report(n.value, path+" is empty", envExample(path))
+		return
+	}
+	p := s.report(n.value, fmt.Sprintf("%s must name an environment variable, never hold the secret itself", path), envExample(path))
+	if n.kind == kindText {
+		p.Source = ""
+		p.Hints = append(p.Hints, "If a secret was committed here, revoke it: it stays in the git history.")
+	}
+}
+
+func envExample(path string) string {
+	if strings.HasSuffix(path, ".key") {
+		return "Write key: {env: FLOTILLA_SSH_KEY}, and set the variable FLOTILLA_SSH_KEY to the private key where flotilla runs."
+	}
+	return "Write token: {env: HCLOUD_TOKEN}, and set the variable HCLOUD_TOKEN where flotilla runs."
+}
+
+func (s *source) wrongType(n *node, path, want, hint string) {
+	n.bad = true
+	if path == "" {
+		path = "the file"
+	}
+	is := "this is " + string(n.kind)
+	switch n.kind {
+	case kindText, kindNumber, kindBool:
+		is = "this is " + shownKind(n)
+	case kindNull:
+		is = "nothing stands here"
+	case kindMapping, kindSequence:
+	}
+	var hints []string
+	if hint != "" {
+		hints = []string{hint}
+	}
+	s.report(n.value, fmt.Sprintf("%s must be %s, but %s", path, want, is), hints...)
+}
+
+func shownKind(n *node) string {
+	if n.kind == kindBool {
+		return n.text
+	}
+	return string(n.kind)
+}
+
+// shown is a scalar for a hint.
+func shown(n *node) string {
+	if r := []rune(n.text); len(r) > 40 || looksSecret.MatchString(n.text) {
+		return "…"
+	}
+	return strings.ReplaceAll(n.text, "\n", " ")
+}
+
+func join(path, key string) string {
+	if strings.ContainsAny(key, "@*?!. ,[]{}\t\n") || key == "" {
+		key = quote(key)
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// keys gives the valid keys of a section, in the order of its type.
+func keys(t reflect.Type) []string {
+	var names []string
+	for f := range t.Fields() {
+		names = append(names, f.Tag.Get("yaml"))
+	}
+	return names
+}
+
+func fieldOf(t reflect.Type, key string) int {
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("yaml") == key {
+			return i
+		}
+	}
+	return -1
+}
