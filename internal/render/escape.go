@@ -187,7 +187,13 @@ func inline(s string) string {
 		for i+1 < len(words) && !plainWord(words[i+1]) {
 			i++
 		}
-		out = append(out, code(strings.Join(words[from:i+1], " ")))
+		span := strings.Join(words[from:i+1], " ")
+		start := strings.TrimLeft(span, "(")
+		bare := strings.TrimRight(start, ",;:.)")
+		if bare == "" { // nothing but brackets and dots
+			start, bare = span, span
+		}
+		out = append(out, span[:len(span)-len(start)]+code(bare)+start[len(bare):])
 	}
 	return strings.Join(out, " ")
 }

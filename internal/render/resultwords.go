@@ -72,10 +72,10 @@ func next(o fleet.Outcome, host string) []nextStep {
 	host = shellWord(host)
 	switch o {
 	case fleet.RolledBack:
-		return []nextStep{{Text: "The old system was put back and runs. Fix the change and deploy again; to try the same system once more:",
+		return []nextStep{{Text: "Fix the change and deploy again. The same system is refused; to try it once more all the same:",
 			Command: "flotilla deploy --on " + host + " --retry-bad"}}
 	case fleet.Failed:
-		return []nextStep{{Text: "Nothing was activated here. Remove the cause and deploy again:", Command: "flotilla deploy --on " + host}}
+		return []nextStep{{Text: "Nothing was activated on this host. Remove the cause and deploy again:", Command: "flotilla deploy --on " + host}}
 	case fleet.HeldBack:
 		return []nextStep{{Text: "If somebody rolled it back, let deploys reach it again:", Command: "flotilla release --on " + host},
 			{Text: "If its system was put back before, change the system, or try it once more:", Command: "flotilla deploy --on " + host + " --retry-bad"}}
@@ -161,7 +161,7 @@ func infraNote(r plans.Result) string {
 	return ""
 }
 
-// took is what a host's push moved, "" if nothing.
+// moved is what a host's push moved, "" if nothing.
 func moved(p plans.Pushed) string {
 	if p.Paths == 0 {
 		return ""

@@ -102,15 +102,41 @@ func (t *terminal) quote(indent int, lines []string, limit int) {
 		case strings.HasPrefix(l, "-"):
 			c = red
 		}
-		l = cut(l, max(t.o.width()-indent-2, 20))
-		if c != "" {
-			l = t.paint(c, l)
+		for i, piece := range fold(cut(l, maxLine), max(t.o.width()-indent-4, 20)) {
+			if i > 0 {
+				piece = "  " + piece
+			}
+			if c != "" {
+				piece = t.paint(c, piece)
+			}
+			t.line(pad, piece)
 		}
-		t.line(pad, l)
 	}
 	if left > 0 {
 		t.line(pad, t.paint(dim, "… "+plural(left, "more line")))
 	}
+}
+
+// maxLine cuts single lines of logs and files.
+const maxLine = 1000
+
+// fold breaks a line at the width, at a blank if one is near, and keeps every
+// character.
+func fold(s string, width int) []string {
+	const near = 20
+	r := []rune(s)
+	var out []string
+	for len(r) > width {
+		n := width
+		for i := width; i > max(width-near, 0); i-- {
+			if r[i] == ' ' {
+				n = i + 1
+				break
+			}
+		}
+		out, r = append(out, string(r[:n])), r[n:]
+	}
+	return append(out, string(r))
 }
 
 func padRight(s string, n int) string {
