@@ -95,6 +95,7 @@ type Boot struct {
 	Kernel        string   `json:"kernel"` // store path
 	KernelVersion string   `json:"kernel_version"`
 	Initrd        string   `json:"initrd"`
+	Modules       string   `json:"modules"` // store path of the kernel modules
 	Params        []string `json:"params"`
 }
 

@@ -1,0 +1,161 @@
+package nix
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
+)
+
+// maxEtcText bounds the text of one /etc entry that is kept for review.
+const maxEtcText = 256 << 10
+
+// Evaluate gives the system of each named host, or why it has none; every
+// name is in the result. A trusted Source has its derivations written to the
+// store, ready for Build. Hosts are reported to sink as they end.
+func (e *Evaluator) Evaluate(ctx context.Context, s Source, hosts []string, sink progress.Sink) map[string]plans.Evaluation {
+	result := make(map[string]plans.Evaluation, len(hosts))
+	o, err := e.open(s)
+	if err != nil {
+		p := asProblem(err)
+		for _, h := range hosts {
+			result[h] = plans.Evaluation{Err: p}
+		}
+		return result
+	}
+	defer o.close()
+
+	var (
+		mu    sync.Mutex
+		done  int64
+		group errgroup.Group
+		whole = progress.For(sink, "")
+	)
+	group.SetLimit(e.opts.Workers)
+	for _, host := range hosts {
+		group.Go(func() error {
+			var one plans.Evaluation
+			// The failure is in the result; the reporter shows it.
+			_ = progress.For(sink, host).Do(progress.Evaluate, func() error {
+				one = e.one(ctx, o, host)
+				if one.Err != nil {
+					return one.Err
+				}
+				return nil
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			result[host] = one
+			done++
+			whole.Count(progress.Evaluate, done, int64(len(hosts)), "hosts")
+			return nil
+		})
+	}
+	_ = group.Wait() // failures are collected by host
+	return result
+}
+
+func asProblem(err error) *problem.Problem {
+	var p *problem.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return &problem.Problem{Summary: err.Error()}
+}
+
+// wire is what eval.nix says of one host.
+type wire struct {
+	Failed []string     `json:"failed"` // messages of assertions
+	System plans.System `json:"system"`
+	Files  struct {
+		Etc  map[string]string   `json:"etc"`  // target → file in a tree
+		Keys map[string][]string `json:"keys"` // user → files with keys
+	} `json:"files"`
+}
+
+func (e *Evaluator) one(ctx context.Context, o *opened, host string) plans.Evaluation {
+	if err := ctx.Err(); err != nil {
+		return plans.Evaluation{Err: &problem.Problem{Summary: fmt.Sprintf("host %s was not evaluated", host), Cause: err, Code: problem.Cancelled}}
+	}
+	var missing string
+	out, err := e.eval(ctx, o, "system", host)
+	if err != nil && ctx.Err() == nil {
+		// A review fact may be what fails, on a tree that is older or newer than
+		// expected. The system alone then still evaluates.
+		first := o.explain(host, err)
+		out, err = e.eval(ctx, o, "bare", host)
+		if err == nil {
+			missing = "only the system itself could be evaluated, not what is in it: " + first.Error()
+		}
+	}
+	if err != nil {
+		return plans.Evaluation{Err: o.explain(host, err)}
+	}
+	var w wire
+	if err := json.Unmarshal(out.json, &w); err != nil {
+		return plans.Evaluation{Err: &problem.Problem{Summary: fmt.Sprintf("host %s: what Nix printed is not understood", host), Cause: err}}
+	}
+	if len(w.Failed) > 0 {
+		return plans.Evaluation{Err: o.assertions(host, w.Failed)}
+	}
+	if w.System.DrvPath.IsZero() || w.System.OutPath.IsZero() {
+		return plans.Evaluation{Err: &problem.Problem{Summary: fmt.Sprintf("host %s: evaluation gave no system", host)}}
+	}
+	o.readFiles(&w)
+	w.System.ReadServers = out.servers
+	for i, text := range w.System.Warnings {
+		w.System.Warnings[i] = clip(o.relative(harmless(text)), maxMessageLines, maxMessageBytes)
+	}
+	if missing != "" {
+		w.System.Warnings = append(w.System.Warnings, missing)
+	}
+	return plans.Evaluation{System: w.System}
+}
+
+// readFiles adds the texts that eval.nix left to us: files of the repository.
+func (o *opened) readFiles(w *wire) {
+	for target, file := range w.Files.Etc {
+		entry := w.System.Etc[target]
+		if text, ok := o.absolute(file); ok && len(text) <= maxEtcText {
+			entry.Text = &text
+			w.System.Etc[target] = entry
+		}
+	}
+	for name, files := range w.Files.Keys {
+		user, ok := w.System.Users[name]
+		if !ok {
+			continue
+		}
+		for _, file := range files {
+			text, ok := o.absolute(file)
+			if !ok {
+				// Known to exist, but not what it holds: the file's name stands for its keys.
+				user.Keys = append(user.Keys, "file "+o.relative(file))
+				continue
+			}
+			for line := range strings.SplitSeq(text, "\n") {
+				if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+					user.Keys = append(user.Keys, line)
+				}
+			}
+		}
+		w.System.Users[name] = user
+	}
+}
+
+func (o *opened) absolute(file string) (string, bool) {
+	rel, err := filepath.Rel(o.dir, file)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", false
+	}
+	return o.text(rel)
+}

@@ -1,0 +1,159 @@
+package nix
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/flotilla-nix/flotilla/internal/problem"
+)
+
+const maxSource = 1 << 20
+
+func within(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// position gives a place relative to the repository; zero for files outside.
+func (o *opened) position(file string, line, column int) problem.Position {
+	if !filepath.IsAbs(file) || !within(o.dir, file) {
+		return problem.Position{}
+	}
+	rel, err := filepath.Rel(o.dir, file)
+	if err != nil || rel == "." {
+		return problem.Position{}
+	}
+	return problem.Position{File: harmless(rel), Line: line, Column: column}
+}
+
+// relative takes the export folder's name out of a text.
+func (o *opened) relative(text string) string {
+	text = strings.ReplaceAll(text, o.dir+"/", "")
+	if o.Dir != o.dir {
+		text = strings.ReplaceAll(text, strings.TrimRight(o.Dir, "/")+"/", "")
+	}
+	return text
+}
+
+var (
+	quotedPath  = regexp.MustCompile("[`'\"](/[^`'\"\n]+)[`'\"]")
+	optionNamed = regexp.MustCompile("option `([^']+)'")
+)
+
+// where finds the place in the user's files that a failure leads to: that of
+// the error itself, a file that its message names, else the innermost call.
+func (o *opened) where(m message) problem.Position {
+	if at := o.position(m.File, m.Line, m.Column); at.File != "" {
+		return at
+	}
+	raw := harmless(*m.Raw)
+	for _, found := range quotedPath.FindAllStringSubmatch(raw, -1) {
+		at := o.position(found[1], 0, 0)
+		if at.File == "" || !o.isFile(at.File) {
+			continue
+		}
+		if option := optionNamed.FindStringSubmatch(raw); option != nil {
+			at.Line = o.lineOf(at.File, option[1])
+		}
+		return at
+	}
+	for _, t := range m.Trace {
+		if at := o.position(t.File, t.Line, t.Column); at.File != "" {
+			return at
+		}
+	}
+	for _, t := range m.Trace {
+		for _, found := range quotedPath.FindAllStringSubmatch(harmless(t.Raw), -1) {
+			if at := o.position(found[1], 0, 0); at.File != "" && o.isFile(at.File) {
+				return at
+			}
+		}
+	}
+	return problem.Position{}
+}
+
+// text reads a file of the repository, without leaving it; ok is false for
+// what is no readable text of moderate size.
+func (o *opened) text(rel string) (string, bool) {
+	root, err := os.OpenRoot(o.dir)
+	if err != nil {
+		return "", false
+	}
+	defer root.Close()
+	info, err := root.Stat(rel)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxSource {
+		return "", false
+	}
+	f, err := root.Open(rel)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSource))
+	if err != nil || !utf8.Valid(b) || strings.ContainsRune(string(b), 0) {
+		return "", false
+	}
+	return string(b), true
+}
+
+func (o *opened) isFile(rel string) bool {
+	_, ok := o.text(rel)
+	return ok
+}
+
+// lineOf finds the one line of a file that sets the last part of an option's
+// name; 0 if none or several do.
+func (o *opened) lineOf(file, option string) int {
+	text, ok := o.text(file)
+	if !ok {
+		return 0
+	}
+	name := option[strings.LastIndexByte(option, '.')+1:]
+	sets, err := regexp.Compile(`(^|[\s{.;"])` + regexp.QuoteMeta(name) + `"?\s*(=|\.)`)
+	if err != nil {
+		return 0
+	}
+	found := 0
+	n := 0
+	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
+		n++
+		if !sets.MatchString(s.Text()) {
+			continue
+		}
+		if found != 0 {
+			return 0
+		}
+		found = n
+	}
+	return found
+}
+
+// sourceLines shows the line of a place with its number and a caret.
+func (o *opened) sourceLines(at problem.Position) string {
+	if at.File == "" || at.Line == 0 {
+		return ""
+	}
+	text, ok := o.text(at.File)
+	if !ok {
+		return ""
+	}
+	lines := strings.Split(text, "\n")
+	if at.Line > len(lines) {
+		return ""
+	}
+	line := lines[at.Line-1]
+	shown := strings.ReplaceAll(harmless(line), "\t", " ")
+	number := fmt.Sprintf("%d | ", at.Line)
+	source := number + clip(shown, 1, 200)
+	if at.Column > 0 && at.Column <= len(line)+1 && at.Column < 200 && shown == strings.ReplaceAll(line, "\t", " ") {
+		// columns count bytes
+		source += "\n" + strings.Repeat(" ", len(number)+utf8.RuneCountInString(line[:at.Column-1])) + "^"
+	}
+	return source
+}
