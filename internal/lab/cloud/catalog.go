@@ -214,16 +214,21 @@ func (pricingKind) serve(q *request) (reply, error) {
 	for _, t := range serverTypes() {
 		types = append(types, map[string]any{"id": t.ID, "name": t.Name, "prices": t.Prices})
 	}
-	var ips []any
-	for _, l := range locations() {
-		ips = append(ips, map[string]any{"location": l.Name, "price_hourly": euro(1), "price_monthly": euro(50)})
+	// The API prices both versions of both kinds of address, and clients rely on it.
+	var primary, floating []any
+	for version, cents := range map[string]int{"ipv4": 50, "ipv6": 0} {
+		var prices []any
+		for _, l := range locations() {
+			prices = append(prices, map[string]any{"location": l.Name, "price_hourly": euro(cents / 50), "price_monthly": euro(cents)})
+		}
+		primary = append(primary, map[string]any{"type": version, "prices": prices})
+		floating = append(floating, map[string]any{"type": version, "prices": prices})
 	}
 	return reply{http.StatusOK, map[string]any{"pricing": map[string]any{
 		"currency": "EUR", "vat_rate": "19.00",
 		"image":        map[string]any{"price_per_gb_month": euro(1)},
 		"floating_ip":  map[string]any{"price_monthly": euro(300)},
-		"floating_ips": []any{}, "load_balancer_types": []any{},
-		"primary_ips":   []any{map[string]any{"type": "ipv4", "prices": ips}},
+		"floating_ips": floating, "primary_ips": primary, "load_balancer_types": []any{},
 		"traffic":       map[string]any{"price_per_tb": euro(100)},
 		"server_backup": map[string]any{"percentage": "20.0"},
 		"server_types":  types,

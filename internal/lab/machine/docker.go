@@ -219,44 +219,6 @@ func (d *Docker) Power(ctx context.Context, id int64) (cloud.Power, error) {
 	return cloud.PowerOff, nil
 }
 
-// Watch reports starts and stops that others cause until ctx ends: a guest that
-// reboots, a hand that kills.
-func (d *Docker) Watch(ctx context.Context, seen func(server int64, running bool)) error {
-	events := &eventLines{seen: seen}
-	_, err := process.Run(ctx, process.Command{
-		Program: "docker", Stdout: events,
-		Args: []string{
-			"events", "--filter", "label=" + Label + "=" + d.lab, "--filter", "event=start", "--filter", "event=die",
-			"--format", `{{.Action}} {{index .Actor.Attributes "` + serverLabel + `"}}`,
-		},
-	})
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-type eventLines struct {
-	part []byte
-	seen func(int64, bool)
-}
-
-// Write implements io.Writer: it takes "start 100001" and "die 100001" lines.
-func (e *eventLines) Write(p []byte) (int, error) {
-	e.part = append(e.part, p...)
-	for {
-		line, rest, found := bytes.Cut(e.part, []byte("\n"))
-		if !found {
-			return len(p), nil
-		}
-		e.part = rest
-		action, server, _ := strings.Cut(string(line), " ")
-		if id, err := strconv.ParseInt(server, 10, 64); err == nil {
-			e.seen(id, action == "start")
-		}
-	}
-}
-
 func (d *Docker) run(ctx context.Context, id int64, words ...string) error {
 	if _, err := docker(ctx, nil, append(words, ContainerName(d.lab, id))...); err != nil {
 		return fmt.Errorf("%s machine: %w", words[0], err)
