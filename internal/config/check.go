@@ -261,7 +261,11 @@ func (c *checker) count(n *node, where string, i, low int) {
 
 func (c *checker) oneOf(n *node, where, value string, valid ...string) {
 	if !slices.Contains(valid, value) {
-		c.report(n.value, fmt.Sprintf("%s: %s is not one of its values", where, quote(value)), suggest(value, valid, "values"))
+		hints := []string{fmt.Sprintf("Its values are: %s.", strings.Join(valid, ", "))}
+		if near := nearest(value, valid); near != "" && len(valid) > 1 {
+			hints = append([]string{fmt.Sprintf("Did you mean %q?", near)}, hints...)
+		}
+		c.report(n.value, fmt.Sprintf("unknown value %s of %s", quote(value), where), hints...)
 	}
 }
 

@@ -69,7 +69,7 @@ func (c *checker) healthCheck(n *node, where string, check checkEntry) {
 		if p := c.need(v, "port", where+".tcp", "Add for example port: 5432"); p != nil {
 			c.port(p, where+".tcp.port", check.TCP.Port)
 		}
-		c.within(v, where, check.TCP.Within)
+		c.within(v, where+".tcp", check.TCP.Within)
 	}
 	if v := n.good("command"); v != nil && check.Command != nil {
 		c.command(v, where+".command", *check.Command)

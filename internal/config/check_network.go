@@ -104,7 +104,7 @@ func (c *checker) subnets(section *node, where string, network networkEntry, who
 	}
 	var before []placed
 	for i, n := range section.items {
-		if n.bad {
+		if n.bad || i >= len(network.Subnets) {
 			continue
 		}
 		s := network.Subnets[i]
@@ -128,6 +128,7 @@ func (c *checker) subnets(section *node, where string, network networkEntry, who
 		}
 		if whole.IsValid() && (p.Bits() < whole.Bits() || !whole.Contains(p.Addr())) {
 			c.report(v.value, fmt.Sprintf("subnet %s lies outside its network %s", p, whole), "Choose a part of the network's ip_range, or make that larger.")
+			continue
 		}
 		for _, b := range before {
 			if b.prefix.Overlaps(p) {

@@ -86,7 +86,7 @@ func (c *checker) attachments(n *node, server string, s serverEntry, taken map[s
 	for _, f := range n.fields {
 		network, ok := c.file.Networks[f.name]
 		if !ok {
-			c.report(f.value.key, fmt.Sprintf("server %s wants network %s, which is not declared", quote(server), quote(f.name)),
+			c.report(f.value.key, fmt.Sprintf("%s wants network %s, which is not declared", join("servers", server), quote(f.name)),
 				suggest(f.name, slices.Collect(maps.Keys(c.file.Networks)), "networks"))
 			continue
 		}
@@ -181,7 +181,7 @@ func (c *checker) loginKeys(n *node, where string, s serverEntry) {
 			if len(c.file.SSHKeys) == 0 {
 				hint = fmt.Sprintf("Declare it: ssh_keys: {%s: {public_key: ssh-ed25519 AAAA…}}", name)
 			}
-			c.report(v.items[i].value, fmt.Sprintf("server wants ssh key %s, which is not declared", quote(name)), hint)
+			c.report(v.items[i].value, fmt.Sprintf("%s wants ssh key %s, which is not declared", where, quote(name)), hint)
 		}
 		if slices.Contains(s.SSHKeys[:i], name) {
 			c.report(v.items[i].value, fmt.Sprintf("ssh key %s stands here twice", quote(name)), "Remove one.")

@@ -75,7 +75,11 @@ func (s *source) section(n *node, v reflect.Value, path string) {
 			if path != "" {
 				where = " in " + path
 			}
-			s.report(f.value.key, fmt.Sprintf("unknown key %s%s", quote(f.name), where), suggest(f.name, valid, "keys here"))
+			hint := suggest(f.name, valid, "keys here")
+			if inner := deeper(v.Type(), n, f.name); inner != "" && nearest(f.name, valid) == "" {
+				hint = fmt.Sprintf("It belongs one level deeper, into %s.", inner)
+			}
+			s.report(f.value.key, fmt.Sprintf("unknown key %s%s", quote(f.name), where), hint)
 			f.value.bad = true
 			continue
 		}
@@ -124,9 +128,12 @@ func (s *source) list(n *node, v reflect.Value, path string) {
 
 func (s *source) text(n *node, v reflect.Value, path string) {
 	if n.kind != kindText {
-		hint := ""
-		if n.kind == kindNumber || n.kind == kindBool {
+		hint := "Write one value on the line of the key."
+		switch {
+		case n.kind == kindNumber || n.kind == kindBool:
 			hint = fmt.Sprintf("Put it in quotes: %q.", shown(n))
+		case n.kind == kindSequence && len(n.items) == 1 && n.items[0].kind == kindText:
+			hint = fmt.Sprintf("Write one value, without brackets or dash: %s.", shown(n.items[0]))
 		}
 		s.wrongType(n, path, "text", hint)
 		return
@@ -142,7 +149,7 @@ func (s *source) number(n *node, v reflect.Value, path string) {
 			v.SetInt(i)
 			return
 		}
-		s.report(n.value, fmt.Sprintf("%s is too large", path))
+		s.report(n.value, fmt.Sprintf("%s: %s is out of bounds", path, shown(n)), "No number here needs to be that large.")
 		n.bad = true
 		return
 	}
@@ -221,7 +228,7 @@ func (s *source) wrongType(n *node, path, want, hint string) {
 }
 
 func shownKind(n *node) string {
-	if n.kind == kindBool {
+	if n.kind == kindBool || n.kind == kindNumber && len(n.text) < 20 {
 		return n.text
 	}
 	return string(n.kind)
@@ -243,6 +250,29 @@ func join(path, key string) string {
 		return key
 	}
 	return path + "." + key
+}
+
+// deeper gives the section inside a section that has the key, preferring one
+// that is written; "" if there is none.
+func deeper(t reflect.Type, n *node, key string) string {
+	found := ""
+	for f := range t.Fields() {
+		inner := f.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if inner.Kind() != reflect.Struct || fieldOf(inner, key) < 0 {
+			continue
+		}
+		name := f.Tag.Get("yaml")
+		if n.get(name) != nil {
+			return name
+		}
+		if found == "" {
+			found = name
+		}
+	}
+	return found
 }
 
 // keys gives the valid keys of a section, in the order of its type.

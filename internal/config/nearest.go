@@ -14,7 +14,7 @@ func suggest(name string, valid []string, what string) string {
 		return fmt.Sprintf("Did you mean %q?", near)
 	}
 	if len(valid) == 0 {
-		return fmt.Sprintf("There are no %s.", what)
+		return fmt.Sprintf("No %s are declared.", what)
 	}
 	valid = slices.Sorted(slices.Values(valid))
 	if more := len(valid) - 20; more > 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -145,4 +146,14 @@ func parseDuration(s string) (duration, error) {
 	return duration(d), nil
 }
 
-func (d duration) String() string { return time.Duration(d).String() }
+// String leaves out units that are zero: 10m, not 10m0s.
+func (d duration) String() string {
+	s := time.Duration(d).String()
+	if short, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = short + "m"
+	}
+	if short, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = short + "h"
+	}
+	return s
+}

@@ -55,7 +55,7 @@ func (s *source) err() error {
 		return a.At.Column - b.At.Column
 	})
 	s.problems = slices.CompactFunc(s.problems, func(a, b *problem.Problem) bool {
-		return a.At == b.At && a.Summary == b.Summary
+		return a.At == b.At && slices.Equal(a.Hints, b.Hints)
 	})
 	var errs []error
 	for i, p := range s.problems {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -151,7 +152,7 @@ func (s *source) bounded(tokens token.Tokens) bool {
 		}
 		switch t.Type {
 		case token.TagType:
-			s.report(at, "YAML tags have no meaning in flotilla.yaml", quoteHint(s.lines, at))
+			s.report(at, "an unquoted ! begins a YAML tag, which has no meaning in flotilla.yaml", quoteHint(s.lines, at))
 			return false
 		case token.MappingStartType, token.SequenceStartType:
 			flow++
@@ -188,9 +189,21 @@ func (s *source) syntax(err error) {
 			at = position{t.Position.Line, t.Position.Column}
 		}
 	}
+	for i, line := range s.lines[:min(max(at.line, 0), len(s.lines))] {
+		// The parser trips over an unquoted selector only further down.
+		if m := unquotedKey.FindStringSubmatch(line); m != nil {
+			s.report(position{i + 1, utf8.RuneCountInString(m[1]) + 1}, fmt.Sprintf("%s has a meaning in YAML when it is not in quotes", m[2]), fmt.Sprintf("Put it in quotes: \"%s\".", m[2]))
+			return
+		}
+	}
 	p := s.report(at, "this is not valid YAML", quoteHint(s.lines, at))
 	p.Cause = problemText(message)
 }
+
+var (
+	unquotedKey = regexp.MustCompile("^([ -]*)([*@%!`][^ \"':]{0,60}):( |$)")
+	noSpace     = regexp.MustCompile(`^[ -]*([a-z_]{1,40}):[^ /]`)
+)
 
 // problemText is a message of the YAML library as a cause.
 type problemText string
@@ -204,6 +217,9 @@ var _ error = problemText("")
 func quoteHint(lines []string, at position) string {
 	if at.line >= 1 && at.line <= len(lines) {
 		line := lines[at.line-1]
+		if m := noSpace.FindStringSubmatch(line); m != nil {
+			return fmt.Sprintf("Write a space after the colon of %s:", m[1])
+		}
 		words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t[{,", r) })
 		for _, w := range words {
 			if name := strings.TrimRight(w, ":]},"); name != "" && strings.ContainsRune("@*!%`", rune(w[0])) {
@@ -246,7 +262,8 @@ func (t *builder) build(n ast.Node) *node {
 		name := nameOf(v.Value)
 		target, ok := t.anchors[name]
 		if !ok {
-			t.source.report(start(n), fmt.Sprintf("the alias *%s has no anchor &%s above it", name, name), quoteHint(t.source.lines, start(n)))
+			t.source.report(start(n), fmt.Sprintf("the alias *%s has no anchor &%s above it", name, name),
+				fmt.Sprintf("Write &%s before the section that it stands for, or put it in quotes if it is a glob: \"*%s\".", name, name))
 			return &node{kind: kindNull, bad: true}
 		}
 		out = t.copy(target)
