@@ -40,6 +40,15 @@ func headline(parts ...plans.Part) string {
 	add(hosts[plans.Update], "host to switch", "hosts to switch")
 	add(hosts[plans.Replace], "host to set up again", "hosts to set up again")
 	add(hosts[plans.Destroy], "host to remove", "hosts to remove")
+	other := 0 // actions that this version does not know are changes all the same
+	for _, counts := range []map[plans.Action]int{resources, hosts} {
+		for a, n := range counts {
+			if symbol(a) == "?" {
+				other += n
+			}
+		}
+	}
+	add(other, "other change", "other changes")
 	return strings.Join(out, ", ")
 }
 

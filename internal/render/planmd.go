@@ -303,7 +303,7 @@ func (m *planMarkdown) where() string {
 	full := m.budget.Full
 	if rest, ok := strings.CutPrefix(full, "https://"); ok &&
 		strings.Trim(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/") == "" {
-		return "[job summary](" + full + ")"
+		return "[here](" + full + ")"
 	}
 	if full == "" {
 		return "`flotilla plan --format json`"
