@@ -101,7 +101,7 @@ func (o *opened) explain(host string, err error) *problem.Problem {
 		At:      at,
 		Source:  o.sourceLines(at),
 		Detail:  clip(strings.Trim(rest, "\n"), maxMessageLines, maxMessageBytes),
-		Hints:   o.hints(raw),
+		Hints:   o.hints(raw, o.sourceLines(at)),
 	}
 }
 
@@ -155,8 +155,8 @@ func (o *opened) assertions(host string, failed []string) *problem.Problem {
 	return &problem.Problem{Summary: fmt.Sprintf("host %s: %s", host, count), Detail: clip(b.String(), 200, 4*maxMessageBytes)}
 }
 
-// hints looks up advice for a message. It decides nothing.
-func (o *opened) hints(message string) []string {
+// hints looks up advice for a message and the line that it is about. It decides nothing.
+func (o *opened) hints(message, source string) []string {
 	has := func(words ...string) bool {
 		for _, w := range words {
 			if !strings.Contains(message, w) {
@@ -176,6 +176,8 @@ func (o *opened) hints(message string) []string {
 		return []string{"Something is defined by itself; often `config` or `nodes` decides what is in `imports`, or two hosts read the same setting of each other."}
 	case has("The option `", "does not exist"):
 		return []string{"Check the spelling of the option, and that the module which declares it is imported."}
+	case has("attribute '", "missing") && strings.Contains(source, "servers"):
+		return []string{"fleet.servers has: " + strings.Join(slices.Sorted(maps.Keys(o.Facts)), ", ") + "."}
 	case has("called without required argument"), has("called with unexpected argument"):
 		return []string{"A hive gets the argument `fleet`; modules get name, nodes, fleet, meta.specialArgs and what NixOS gives them."}
 	case has("No such file or directory"), has("does not exist", "path '"):

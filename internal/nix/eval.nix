@@ -29,6 +29,7 @@ let
       column = if at == null then 0 else at.column;
     }}";
 
+  kind = value: { lambda = "function"; int = "number"; float = "number"; bool = "truth value"; }.${kind value} or (typeOf value);
   list = words: builtins.concatStringsSep ", " words;
 
   # ---- facts ---------------------------------------------------------------
@@ -55,7 +56,7 @@ let
   written =
     if isAttrs called then called
     else fail {
-      message = "the hive is a ${typeOf called}, not a set of hosts";
+      message = "the hive is a ${kind called}, not a set of hosts";
       hint = "Write { meta = { … }; host-name = { … }; } or a function of { fleet, ... } that returns it.";
     };
 
@@ -73,7 +74,7 @@ let
       attribute = "network";
     }
     else if !isAttrs value then fail {
-      message = "${metaName} is a ${typeOf value}, not a set";
+      message = "${metaName} is a ${kind value}, not a set";
       hint = "meta holds settings of the whole hive and cannot be a host's name.";
       set = written;
       attribute = metaName;
@@ -105,7 +106,7 @@ let
     let value = meta.${key} or { }; in
     if isAttrs value then value.${name} or null
     else fail {
-      message = "meta.${key} is a ${typeOf value}, not a set by host";
+      message = "meta.${key} is a ${kind value}, not a set by host";
       set = meta;
       attribute = key;
     };
@@ -125,7 +126,7 @@ let
     else if isPath value || isString value || isAttrs value && value ? outPath then
       { set = if isFunction opened then plain opened else opened; own = !isFunction opened; }
     else fail {
-      message = "${where} is a ${typeOf value} that is no nixpkgs";
+      message = "${where} is a ${kind value} that is no nixpkgs";
       hint = "Give a path (<nixpkgs>), a function, or a ready set (import <nixpkgs> { }).";
       set = meta;
       attribute = "nixpkgs";

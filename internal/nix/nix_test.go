@@ -280,7 +280,9 @@ func TestFactsAreReadLazily(t *testing.T) {
 }
 
 func TestModesAgree(t *testing.T) {
-	s := repo(t, map[string]string{"hive.nix": `{ a = { pkgs, ... }: { environment.etc = { x.source = ./dir; y.source = ./file; z.source = builtins.toFile "z" "z"; }; environment.systemPackages = [ pkgs.hello ]; }; }`,
+	// A name that no earlier run has put into the store.
+	fresh := strings.TrimSpace(newMark())
+	s := repo(t, map[string]string{"hive.nix": `{ a = { pkgs, ... }: { networking.hostName = "` + fresh + `"; environment.etc = { x.source = ./dir; y.source = ./file; z.source = builtins.toFile "z" "z"; }; environment.systemPackages = [ pkgs.hello ]; }; }`,
 		"dir/one": "1", "file": "2"})
 	untrusted := system(t, s, "a")
 	if _, err := os.Stat(untrusted.DrvPath.String()); err == nil {
@@ -337,6 +339,7 @@ func TestBuild(t *testing.T) {
   bad = { lib, ... }: { system.build.toplevel = lib.mkForce (derivation { name = "bad"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo one >&2; echo '::error::two' >&2; exit 3" ]; }); };
 }`)
 	s.Trusted = true
+	t.Setenv("NIX_CONFIG", "substituters =") // nothing to wait for where there is no network
 	roots := filepath.Join(t.TempDir(), "roots")
 	e := evaluator(t, Options{RootsDir: roots})
 	evals := e.Evaluate(t.Context(), s, []string{"good", "bad"}, nil)

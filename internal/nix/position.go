@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -43,6 +45,7 @@ func (o *opened) relative(text string) string {
 
 var (
 	quotedPath  = regexp.MustCompile("[`'\"](/[^`'\"\n]+)[`'\"]")
+	spokenPath  = regexp.MustCompile(` at (/[^\n]+?):(\d+):(\d+)`)
 	optionNamed = regexp.MustCompile("option `([^']+)'")
 )
 
@@ -63,6 +66,13 @@ func (o *opened) where(m message) problem.Position {
 		}
 		return at
 	}
+	if found := spokenPath.FindStringSubmatch(raw); found != nil {
+		line, _ := strconv.Atoi(found[2])   // digits; 0 is "not known"
+		column, _ := strconv.Atoi(found[3]) // same
+		if at := o.position(found[1], line, column); at.File != "" {
+			return at
+		}
+	}
 	for _, t := range m.Trace {
 		if at := o.position(t.File, t.Line, t.Column); at.File != "" {
 			return at
@@ -75,7 +85,45 @@ func (o *opened) where(m message) problem.Position {
 			}
 		}
 	}
+	for _, found := range quotedPath.FindAllStringSubmatch(raw, -1) {
+		if at := o.position(found[1], 0, 0); at.File != "" {
+			return o.mentioned(at.File)
+		}
+	}
 	return problem.Position{}
+}
+
+// mentioned finds the one line of the repository's Nix files that names a
+// file which is not there.
+func (o *opened) mentioned(missing string) problem.Position {
+	const most = 2000 // files looked into
+	names, err := regexp.Compile("/" + regexp.QuoteMeta(filepath.Base(missing)) + `([^\w-]|$)`)
+	if err != nil {
+		return problem.Position{}
+	}
+	var found []problem.Position
+	seen := 0
+	// What cannot be read is not where the line is.
+	_ = filepath.WalkDir(o.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".nix" {
+			return nil //nolint:nilerr // same
+		}
+		if seen++; seen > most || len(found) > 1 {
+			return fs.SkipAll
+		}
+		at := o.position(path, 0, 0)
+		text, _ := o.text(at.File)
+		for i, line := range strings.Split(text, "\n") {
+			if where := names.FindStringIndex(line); where != nil {
+				found = append(found, problem.Position{File: at.File, Line: i + 1, Column: where[0] + 1})
+			}
+		}
+		return nil
+	})
+	if len(found) != 1 {
+		return problem.Position{}
+	}
+	return found[0]
 }
 
 // text reads a file of the repository, without leaving it; ok is false for

@@ -1,0 +1,83 @@
+package nix
+
+import (
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+)
+
+var update = flag.Bool("update", false, "write golden files of this package")
+
+// Each broken hive gives one error that says what to do. The files are
+// archives of a repository; the file "want" is what people read.
+func TestBrokenHives(t *testing.T) {
+	archives, err := filepath.Glob("testdata/broken/*.txtar")
+	if err != nil || len(archives) < 20 {
+		t.Fatalf("%d archives, %v", len(archives), err)
+	}
+	for _, path := range archives {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := map[string]string{}
+			want := ""
+			for i, f := range archive.Files {
+				if f.Name == "want" {
+					want = string(f.Data)
+					archive.Files = archive.Files[:i]
+					break
+				}
+				files[f.Name] = string(f.Data)
+			}
+			s := repo(t, files)
+			s.Facts = fleet.Facts{"web": {IPv4: "192.0.2.1"}}
+			got := broken(t, s)
+			if *update {
+				archive.Files = append(archive.Files, txtar.File{Name: "want", Data: []byte(got)})
+				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+			if strings.Contains(got, s.Dir) || strings.Contains(got, "\x1b") {
+				t.Error("it names the export folder or holds escape sequences")
+			}
+		})
+	}
+}
+
+// broken gives what people read: errors of all hosts' settings, then those of
+// the systems of hosts whose settings were well.
+func broken(t *testing.T, s Source) string {
+	t.Helper()
+	e := evaluator(t, Options{})
+	hosts, err := e.Hosts(t.Context(), s)
+	var b strings.Builder
+	if err != nil {
+		b.WriteString(problem.Text(err))
+	}
+	evals := e.Evaluate(t.Context(), s, slices.Sorted(maps.Keys(hosts)), nil)
+	for _, host := range slices.Sorted(maps.Keys(evals)) {
+		if err := evals[host].Err; err != nil {
+			b.WriteString(problem.Text(err))
+		}
+	}
+	if b.Len() == 0 {
+		t.Fatal("it evaluates")
+	}
+	return b.String()
+}
