@@ -80,7 +80,7 @@ func networkKind() kind[*Network] {
 		},
 		remove: removeNetwork,
 		actions: map[string]func(*request, *Network) (reply, error){
-			"add_subnet": addSubnet, "delete_subnet": deleteSubnet, "change_protection": protectNetwork,
+			"add_subnet": addSubnet, "delete_subnet": deleteSubnet, "change_ip_range": widenNetwork, "change_protection": protectNetwork,
 		},
 	}
 	k.create = func(q *request) (reply, error) {
