@@ -1,0 +1,135 @@
+package cloud_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hetznercloud/hcloud-go/v2/hcloud"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/flotilla-nix/flotilla/internal/lab/cloud"
+)
+
+const token = "0123456789012345678901234567890123456789012345678901234567890123"
+
+// fixture is an API on a real port with the provider's own client.
+type fixture struct {
+	*hcloud.Client
+	t    *testing.T
+	ctx  context.Context
+	url  string
+	api  *cloud.API
+	http *httptest.Server
+}
+
+func start(t *testing.T, opt cloud.Options) *fixture {
+	t.Helper()
+	if opt.Token == "" {
+		opt.Token = token
+	}
+	api, err := cloud.New(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(api)
+	t.Cleanup(func() { server.Close(); api.Close() })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	f := &fixture{t: t, ctx: ctx, url: server.URL, api: api, http: server}
+	f.Client = f.client(opt.Token)
+	return f
+}
+
+func (f *fixture) client(token string) *hcloud.Client {
+	return hcloud.NewClient(hcloud.WithEndpoint(f.url+"/v1"), hcloud.WithToken(token),
+		hcloud.WithPollOpts(hcloud.PollOpts{BackoffFunc: hcloud.ConstantBackoff(5 * time.Millisecond)}),
+		hcloud.WithRetryOpts(hcloud.RetryOpts{BackoffFunc: hcloud.ConstantBackoff(time.Millisecond), MaxRetries: 3}))
+}
+
+// raw makes a request without the client, to see what is really on the wire.
+func (f *fixture) raw(method, path, body string) (*http.Response, string) {
+	f.t.Helper()
+	r, err := http.NewRequestWithContext(f.ctx, method, f.url+path, strings.NewReader(body))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return answer, string(data)
+}
+
+func (f *fixture) inject(fault cloud.Fault) {
+	f.t.Helper()
+	data, err := json.Marshal(fault)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if answer, body := f.raw(http.MethodPost, "/_lab/faults", string(data)); answer.StatusCode != http.StatusCreated {
+		f.t.Fatalf("inject: %s %s", answer.Status, body)
+	}
+}
+
+func (f *fixture) wait(actions ...*hcloud.Action) {
+	f.t.Helper()
+	if err := f.Action.WaitFor(f.ctx, actions...); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) wantCode(err error, code hcloud.ErrorCode) {
+	f.t.Helper()
+	if !hcloud.IsError(err, code) {
+		f.t.Fatalf("got error %v, want code %s", err, code)
+	}
+}
+
+func createOpts(name string) hcloud.ServerCreateOpts {
+	return hcloud.ServerCreateOpts{
+		Name: name, ServerType: &hcloud.ServerType{Name: "cx22"}, Image: &hcloud.Image{Name: "debian-13"}, Location: &hcloud.Location{Name: "nbg1"},
+	}
+}
+
+// server creates a server and waits until it runs.
+func (f *fixture) server(name string) *hcloud.Server {
+	f.t.Helper()
+	result, _, err := f.Server.Create(f.ctx, createOpts(name))
+	f.must(err)
+	f.wait(append(result.NextActions, result.Action)...)
+	s, _, err := f.Server.GetByID(f.ctx, result.Server.ID)
+	f.must(err)
+	return s
+}
+
+// publicKey makes a key that is the same for the same seed.
+func publicKey(t *testing.T, seed byte) string {
+	t.Helper()
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
+	key, err := ssh.NewPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}
