@@ -129,8 +129,13 @@ func unexplained(subject string, err error) *problem.Problem {
 		p.Hints = []string{"Look for an endless loop; a large fleet on a small machine may need --workers 1."}
 		return p
 	case errors.As(err, &ended):
+		tail := clip(harmless(ended.Tail), maxMessageLines, maxMessageBytes)
+		if text, ok := strings.CutPrefix(tail, "error: "); ok && !strings.Contains(text, "\n") {
+			p.Summary += ": " + text // the evaluator died with plain words, of a stack overflow for example
+			return p
+		}
 		p.Summary += fmt.Sprintf(": Nix ended with exit code %d and without a message", ended.ExitCode)
-		p.Detail = clip(harmless(ended.Tail), maxMessageLines, maxMessageBytes)
+		p.Detail = tail
 		if ended.ExitCode < 0 {
 			p.Summary = subject + ": Nix was killed"
 			p.Hints = []string{"It may have used up the memory: evaluate fewer hosts at a time, or add memory or swap."}

@@ -29,7 +29,7 @@ let
       column = if at == null then 0 else at.column;
     }}";
 
-  kind = value: { lambda = "function"; int = "number"; float = "number"; bool = "truth value"; }.${kind value} or (typeOf value);
+  kind = value: { lambda = "function"; int = "number"; float = "number"; bool = "truth value"; }.${typeOf value} or (typeOf value);
   list = words: builtins.concatStringsSep ", " words;
 
   # ---- facts ---------------------------------------------------------------
