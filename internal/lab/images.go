@@ -210,4 +210,3 @@ func lastLines(text string, n int) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
