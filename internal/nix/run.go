@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -56,6 +57,13 @@ type place struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`
 	Column int    `json:"column"`
+}
+
+// Some versions of Nix put line and column behind the file's name too.
+var withPosition = regexp.MustCompile(`:\d+:\d+$`)
+
+func (p *place) clean() {
+	p.File = withPosition.ReplaceAllString(p.File, "")
 }
 
 // eval evaluates one attribute of eval.nix. An error is a *failure.
@@ -195,6 +203,10 @@ func (m *messages) line(line string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if msg.Raw != nil && msg.Level == 0 {
+		msg.clean()
+		for i := range msg.Trace {
+			msg.Trace[i].clean()
+		}
 		m.failed = msg // the last one ends the evaluation
 		return
 	}
