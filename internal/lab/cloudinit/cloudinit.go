@@ -87,12 +87,12 @@ func Parse(userData string) (Config, error) {
 
 func parseDocument(userData string) (Config, error) {
 	var all map[string]any
-	if err := yaml.Unmarshal([]byte(userData), &all); err != nil {
-		return Config{}, fmt.Errorf("user data: %s", yaml.FormatError(err, false, true))
+	if err := readYAML(userData, &all); err != nil {
+		return Config{}, err
 	}
 	var doc document
-	if err := yaml.Unmarshal([]byte(userData), &doc); err != nil {
-		return Config{}, fmt.Errorf("user data: %s", yaml.FormatError(err, false, true))
+	if err := readYAML(userData, &doc); err != nil {
+		return Config{}, err
 	}
 	c := Config{Hostname: doc.Hostname, AuthorizedKeys: doc.AuthorizedKeys, HostKeys: map[string]string{}}
 	c.noteUnknown("", all, "hostname", "ssh_authorized_keys", "ssh_keys", "write_files", "runcmd")
@@ -118,6 +118,20 @@ func parseDocument(userData string) (Config, error) {
 	var err error
 	c.Script, err = script(doc.RunCmd)
 	return c, err
+}
+
+// readYAML decodes text. The library panics on some malformed tags (testdata has
+// one), which must not end the lab.
+func readYAML(text string, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("user data: not valid YAML (%v)", p)
+		}
+	}()
+	if err := yaml.Unmarshal([]byte(text), v); err != nil {
+		return fmt.Errorf("user data: %w", err)
+	}
+	return nil
 }
 
 func under(file, dir string) bool { return strings.HasPrefix(file, dir+"/") }
