@@ -75,6 +75,16 @@ func (a *account) inject(t *testing.T, f cloud.Fault) {
 	}
 }
 
+// faultsLeft tells which faults have not happened, as the API does.
+func (a *account) faultsLeft(t *testing.T) string {
+	t.Helper()
+	req := httptest.NewRequest(http.MethodGet, "/_lab/faults", http.NoBody)
+	req.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, req)
+	return strings.TrimSpace(w.Body.String())
+}
+
 func (a *account) client(t *testing.T, name string) *hetzner.Client {
 	t.Helper()
 	c, err := hetzner.New(hetzner.Options{

@@ -1,0 +1,153 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/hetzner"
+	"github.com/flotilla-nix/flotilla/internal/lab/cloud"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
+	"github.com/flotilla-nix/flotilla/internal/provision"
+	"github.com/flotilla-nix/flotilla/internal/secret"
+)
+
+// The contract between Expand, Contract and a real adapter.
+var _ provision.Provider = (*hetzner.Client)(nil)
+
+const token = "wF5x0QmZt7RkJ3uYc9BvLh2NaPs8Dg1EiO6TqXyKzCrVbMnWjHfGdSlAeUoI4p00"
+
+const (
+	keyOne = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHmdrBZ3DCQ1qv6xmYPs1ZXvBfk0BQMnQtzqTHIlyWmc one@example.com"
+	keyTwo = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmdrBZ3DCQ1qv6xmYPs1ZXvBfk0BQMnQtzqTHIlyWmc two@example.com"
+)
+
+// project is a lab's API without machines, behind a connection that can fail.
+type project struct {
+	*cloud.API
+	mu     sync.Mutex
+	calls  int
+	bodies strings.Builder // all that was sent
+
+	// failAt makes the n-th request fail: before it is sent or after it took
+	// effect. With kill, the caller's context ends too, as if the process died.
+	failAt int
+	after  bool
+	kill   context.CancelFunc
+}
+
+func newProject(t *testing.T) *project {
+	t.Helper()
+	api, err := cloud.New(cloud.Options{Token: token, RateLimit: 1000000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(api.Close)
+	return &project{API: api}
+}
+
+var errCut = errors.New("connection reset by peer")
+
+func (p *project) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	p.calls++
+	fails := p.calls == p.failAt
+	p.mu.Unlock()
+	if fails && !p.after {
+		if p.kill != nil {
+			p.kill()
+		}
+		return nil, errCut
+	}
+	if req.Body == nil {
+		req.Body = http.NoBody
+	}
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, req)
+	if fails {
+		if p.kill != nil {
+			p.kill()
+		}
+		return nil, errCut
+	}
+	return w.Result(), nil
+}
+
+func (p *project) client(t *testing.T) *hetzner.Client {
+	t.Helper()
+	c, err := hetzner.New(hetzner.Options{
+		Token: secret.New(token), Endpoint: "http://lab.invalid/v1", Fleet: "acme",
+		PollInterval: time.Millisecond, RetryBackoff: time.Millisecond, HTTPClient: &http.Client{Transport: p},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// apply does what a deploy does with healthy hosts.
+func apply(ctx context.Context, p provision.Provider, f fleet.Fleet, o provision.Options) ([]plans.ResourceResult, error) {
+	account, err := p.Account(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	after, made, err := provision.Expand(ctx, p, f, account, o, progress.Discard)
+	if err != nil {
+		return made, err
+	}
+	gone, err := provision.Contract(ctx, p, f, after, o, progress.Discard)
+	return append(made, gone...), err
+}
+
+func account(t *testing.T, p provision.Provider, f fleet.Fleet) fleet.Account {
+	t.Helper()
+	a, err := p.Account(context.Background(), f)
+	if err != nil {
+		t.Fatal(problem.Text(err))
+	}
+	return a
+}
+
+// settled fails the test unless the account is what the fleet declares.
+func settled(t *testing.T, p provision.Provider, f fleet.Fleet) {
+	t.Helper()
+	for _, r := range provision.Diff(f, account(t, p, f)) {
+		if provision.Changes(r) {
+			t.Errorf("still to do: %+v", r)
+		}
+	}
+}
+
+func three() fleet.Fleet {
+	server := func(ip string) fleet.Server {
+		return fleet.Server{
+			ServerType: "cx22", Image: "os=nixos", Locations: []string{"nbg1", "fsn1"}, SSHKeys: []string{"deploy"},
+			Networks: map[string]fleet.Attachment{"private": {IP: ip}, "backup": {}}, Labels: map[string]string{"env": "test"},
+		}
+	}
+	db := server("10.0.1.3")
+	db.DeleteProtection = true
+	return fleet.Fleet{
+		Name:    "acme",
+		SSHKeys: map[string]fleet.SSHKey{"deploy": {PublicKey: keyOne}},
+		Networks: map[string]fleet.Network{
+			"private": {IPRange: "10.0.0.0/16", Subnets: []fleet.Subnet{
+				{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.0.1.0/24"},
+				{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.0.2.0/24"},
+			}},
+			"backup": {IPRange: "10.8.0.0/16", Subnets: []fleet.Subnet{{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.8.1.0/24"}}},
+		},
+		Servers: map[string]fleet.Server{"db": db, "web-1": server("10.0.1.4"), "web-2": server("10.0.2.5")},
+	}
+}
