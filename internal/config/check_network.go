@@ -165,8 +165,8 @@ func (c *checker) fixedIP(n *node, text, name string) (netip.Addr, bool) {
 		if !p.Contains(ip) {
 			continue
 		}
-		if reserved := c.reserved(ip, whole, p); reserved != "" {
-			c.report(n.value, fmt.Sprintf("%s is %s and cannot be given to a server", ip, reserved), "Choose another address of "+p.String()+".")
+		if why := reserved(ip, whole, p); why != "" {
+			c.report(n.value, fmt.Sprintf("%s is %s and cannot be given to a server", ip, why), "Choose another address of "+p.String()+".")
 		}
 		return ip, true
 	}
@@ -177,7 +177,7 @@ func (c *checker) fixedIP(n *node, text, name string) (netip.Addr, bool) {
 }
 
 // reserved says why an address of a subnet belongs to the provider, or "".
-func (c *checker) reserved(ip netip.Addr, network, subnet netip.Prefix) string {
+func reserved(ip netip.Addr, network, subnet netip.Prefix) string {
 	switch ip {
 	case network.Addr().Next():
 		return "the gateway of the network"

@@ -147,7 +147,7 @@ func (c *checker) freeAddress(name string) string {
 			continue
 		}
 		for ip := p.Addr().Next(); p.Contains(ip) && len(used) > 0; ip = ip.Next() {
-			if !used[ip] && c.reserved(ip, whole, p) == "" {
+			if !used[ip] && reserved(ip, whole, p) == "" {
 				return fmt.Sprintf(" %s is free.", ip)
 			}
 		}

@@ -28,8 +28,9 @@ import (
 // FileName is the name that Find looks for.
 const FileName = "flotilla.yaml"
 
-// maxSize bounds the file. A fleet of 500 servers needs about 100 KiB.
-const maxSize = 1 << 20
+// maxSize bounds the file: the YAML library takes time that grows with the
+// square of some texts. A fleet of 500 servers needs about 100 KiB.
+const maxSize = 256 << 10
 
 // Parse reads the text of a flotilla.yaml. name is the file in positions. The
 // hive stays empty where the text does not name one. The error joins one

@@ -39,7 +39,7 @@ func (g git) run(ctx context.Context, in io.Reader, out io.Writer, args ...strin
 	}
 	result, err := process.Run(ctx, process.Command{Program: "git", Args: args, Dir: g.dir, Env: g.env(), Stdin: in, Stdout: out})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it names the program and its command; callers say what for
+		return nil, err
 	}
 	return result.Stdout, nil
 }

@@ -361,3 +361,28 @@ func TestChangedAndDirty(t *testing.T) {
 		t.Errorf("%v (-want +got)\n%s", err, cmp.Diff(want, got))
 	}
 }
+
+// A linked work tree has a file .git, and a newer repository longer hashes.
+func TestOtherLayouts(t *testing.T) {
+	w := newWork(t)
+	w.write("a", "1")
+	one := w.commit("one")
+	w.commit("two")
+	w.git("worktree", "add", "-q", "--detach", "../linked", one)
+	linked := work{t, filepath.Join(filepath.Dir(w.dir), "linked")}
+	r := linked.open()
+	if got, err := r.Resolve(t.Context(), "HEAD"); err != nil || got.Commit != one || r.Root() != linked.dir {
+		t.Errorf("linked work tree: %v, %v, root %s", got, err, r.Root())
+	}
+	w.git("init", "-q", "--object-format=sha256", "../long")
+	long := work{t, filepath.Join(filepath.Dir(w.dir), "long")}
+	long.write("b", "2")
+	hash := long.commit("one")
+	dir := filepath.Join(t.TempDir(), "out")
+	if err := long.open().Export(t.Context(), hash, dir); err != nil || len(hash) != 64 {
+		t.Errorf("SHA-256 repository: %v", err)
+	}
+	if diff := cmp.Diff(map[string]string{"b": "-rw-r--r-- 2"}, tree(t, dir)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
