@@ -116,9 +116,7 @@ func (c *Client) taken(kind, name string, labels map[string]string) *problem.Pro
 	p := &problem.Problem{
 		Summary: fmt.Sprintf("the name %q is taken: the project has one among its %s that is not this fleet's", name, kind),
 		Detail:  fmt.Sprintf("It has no label %s=%s, so Flotilla leaves it alone.", labelFleet, c.fleet),
-		Hints: []string{
-			fmt.Sprintf("Give it another name in flotilla.yaml, rename the other one, or hand it to this fleet with the label %s=%s.", labelFleet, c.fleet),
-		},
+		Hints:   []string{"Give yours another name in flotilla.yaml, or rename the other one."},
 	}
 	if owner := labels[labelFleet]; owner != "" {
 		p.Detail = fmt.Sprintf("It belongs to the fleet %q (label %s), so Flotilla leaves it alone.", owner, labelFleet)

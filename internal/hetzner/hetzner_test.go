@@ -168,7 +168,9 @@ func TestFleetsInOneProject(t *testing.T) {
 	for name, err := range map[string]error{
 		"publish": acme.Publish(ctx, theirs.ID, fleet.Published{}),
 		"labels":  acme.UpdateServerLabels(ctx, theirs.ID, nil),
-		"attach":  acme.DetachNetwork(ctx, theirs.ID, 1),
+		"detach":  acme.DetachNetwork(ctx, theirs.ID, 1),
+		"delete":  acme.DeleteServer(ctx, theirs.ID),
+		"network": acme.DeleteNetwork(ctx, read(t, other).Networks["private"].ID),
 	} {
 		if p := asProblem(t, err); p.Code != problem.Refused {
 			t.Errorf("%s on another fleet's server: %+v", name, p)

@@ -166,7 +166,15 @@ func (c *Client) DeleteSubnet(ctx context.Context, networkID int64, ipRange stri
 // DeleteNetwork deletes a network with its subnets; the API detaches what is
 // in it. One that is gone counts as deleted.
 func (c *Client) DeleteNetwork(ctx context.Context, id int64) error {
-	return c.call(ctx, request{what: fmt.Sprintf("deleting network %d", id)}, func(ctx context.Context) (*hcloud.Response, error) {
+	what := fmt.Sprintf("deleting network %d", id)
+	found, err := c.network(ctx, what, id)
+	if err != nil || found == nil {
+		return err
+	}
+	if !c.owns(found.Labels) {
+		return c.notOurs(what)
+	}
+	return c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
 		resp, err := c.api.Network.Delete(ctx, &hcloud.Network{ID: id})
 		return resp, unlessGone(err)
 	})

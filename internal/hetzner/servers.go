@@ -142,6 +142,16 @@ func (c *Client) serverNamed(ctx context.Context, name string) (*hcloud.Server, 
 
 // getServer looks a server up; it is an error when it is gone or not ours.
 func (c *Client) getServer(ctx context.Context, what string, id int64) (*hcloud.Server, error) {
+	found, err := c.lookUpServer(ctx, what, id)
+	if err == nil && found == nil {
+		err = c.notOurs(what)
+	}
+	return found, err
+}
+
+// lookUpServer gives nil for a server that is gone; one that is not ours is an
+// error.
+func (c *Client) lookUpServer(ctx context.Context, what string, id int64) (*hcloud.Server, error) {
 	var found *hcloud.Server
 	err := c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
 		s, resp, err := c.api.Server.GetByID(ctx, id)
@@ -151,7 +161,7 @@ func (c *Client) getServer(ctx context.Context, what string, id int64) (*hcloud.
 	if err != nil {
 		return nil, err
 	}
-	if found == nil || !c.owns(found.Labels) {
+	if found != nil && !c.owns(found.Labels) {
 		return nil, c.notOurs(what)
 	}
 	return found, nil
@@ -259,7 +269,11 @@ func (c *Client) Reset(ctx context.Context, serverID int64) error {
 // DeleteServer deletes a server with its disk and waits until it is gone, so
 // that its name and addresses are free. One that is gone counts as deleted.
 func (c *Client) DeleteServer(ctx context.Context, id int64) error {
-	return c.act(ctx, request{what: fmt.Sprintf("deleting server %d", id)},
+	what := fmt.Sprintf("deleting server %d", id)
+	if found, err := c.lookUpServer(ctx, what, id); err != nil || found == nil {
+		return err
+	}
+	return c.act(ctx, request{what: what},
 		func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
 			result, resp, err := c.api.Server.DeleteWithResult(ctx, &hcloud.Server{ID: id})
 			if err != nil {

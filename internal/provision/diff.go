@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,8 +18,11 @@ import (
 // edit has no effect.
 func Diff(desired fleet.Fleet, actual fleet.Account) []plans.Resource {
 	var d differ
+	renamed := renamedKeys(desired, actual)
+	gone := map[string]bool{} // keys that go with a rename
 	for _, name := range sorted(desired.SSHKeys) {
-		d.sshKey(name, desired.SSHKeys[name], actual.SSHKeys)
+		d.sshKey(name, desired.SSHKeys[name], actual.SSHKeys, renamed[name])
+		gone[renamed[name]] = true
 	}
 	replaced := map[string]bool{}
 	for _, name := range sorted(desired.Networks) {
@@ -36,6 +38,10 @@ func Diff(desired fleet.Fleet, actual fleet.Account) []plans.Resource {
 	}
 	for _, name := range sorted(desired.Servers) {
 		d.server(name, desired.Servers[name], actual.Servers, replaced)
+		if last := len(d.out) - 1; last >= 0 && d.out[last].Kind == plans.KindServer && d.out[last].Name == name {
+			d.out[last].Note = strings.TrimPrefix(d.out[last].Note+"\n"+addressHeld(name, desired, actual, replaced), "\n")
+			d.out[last].Note = strings.TrimSuffix(d.out[last].Note, "\n")
+		}
 	}
 	for _, name := range sorted(actual.Servers) {
 		if _, ok := desired.Servers[name]; !ok {
@@ -52,7 +58,7 @@ func Diff(desired fleet.Fleet, actual fleet.Account) []plans.Resource {
 		}
 	}
 	for _, name := range sorted(actual.SSHKeys) {
-		if _, ok := desired.SSHKeys[name]; !ok && actual.SSHKeys[name].Owned {
+		if _, ok := desired.SSHKeys[name]; !ok && actual.SSHKeys[name].Owned && !gone[name] {
 			d.add(plans.Resource{
 				Kind: plans.KindSSHKey, Name: name, Action: plans.Destroy,
 				Attributes: []plans.Attribute{known("public_key", shortKey(actual.SSHKeys[name].PublicKey), "")},
@@ -73,13 +79,36 @@ func known(name, before, after string) plans.Attribute {
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-func (d *differ) sshKey(name string, want fleet.SSHKey, actual map[string]fleet.AccountSSHKey) {
+// renamedKeys gives, by new name, the old name of keys that stay the same: a
+// provider holds each public key once, so the old one has to go first.
+func renamedKeys(desired fleet.Fleet, actual fleet.Account) map[string]string {
+	renamed := map[string]string{}
+	for _, name := range sorted(desired.SSHKeys) {
+		want := desired.SSHKeys[name]
+		if _, exists := actual.SSHKeys[name]; exists || want.Existing {
+			continue
+		}
+		for _, old := range sorted(actual.SSHKeys) {
+			have := actual.SSHKeys[old]
+			if _, stays := desired.SSHKeys[old]; !stays && have.Owned && samePublicKey(have.PublicKey, want.PublicKey) {
+				renamed[name] = old
+			}
+		}
+	}
+	return renamed
+}
+
+func (d *differ) sshKey(name string, want fleet.SSHKey, actual map[string]fleet.AccountSSHKey, renamed string) {
 	if want.Existing {
 		return // not the fleet's to change
 	}
 	have, exists := actual[name]
 	r := plans.Resource{Kind: plans.KindSSHKey, Name: name, Action: plans.Update}
 	switch {
+	case renamed != "":
+		r.Action = plans.Replace
+		r.Attributes = append(r.Attributes, plans.Attribute{Name: "name", Old: renamed, New: name, Known: true, Forces: true})
+		r.Attributes = append(r.Attributes, labelChanges(actual[renamed].Labels, want.Labels)...)
 	case !exists:
 		r.Action = plans.Create
 		r.Attributes = append(r.Attributes, known("public_key", "", shortKey(want.PublicKey)))
@@ -282,6 +311,24 @@ func attachments(want map[string]fleet.Attachment, have map[string]string, repla
 	return changes, access
 }
 
+// addressHeld says which fixed private address of a server another one still
+// has, "" if none. Attaching comes before detaching and destroying, so this
+// takes two deploys.
+func addressHeld(name string, desired fleet.Fleet, actual fleet.Account, replaced map[string]bool) string {
+	for _, network := range sorted(desired.Servers[name].Networks) {
+		ip := desired.Servers[name].Networks[network].IP
+		if ip == "" || replaced[network] {
+			continue
+		}
+		for _, other := range sorted(actual.Servers) {
+			if other != name && actual.Servers[other].Networks[network] != "" && sameAddress(actual.Servers[other].Networks[network], ip) {
+				return fmt.Sprintf("server %q has the address %s in the network %q, and gives it up only after this", other, ip, network)
+			}
+		}
+	}
+	return ""
+}
+
 // foreign tells a network that is not the fleet's: the provider names it #ID.
 func foreign(network string) bool { return strings.HasPrefix(network, "#") }
 
@@ -333,55 +380,4 @@ func labelChanges(have, want map[string]string) []plans.Attribute {
 		}
 	}
 	return changes
-}
-
-func samePrefix(a, b string) bool {
-	p, errP := netip.ParsePrefix(a)
-	q, errQ := netip.ParsePrefix(b)
-	if errP != nil || errQ != nil {
-		return a == b
-	}
-	return p.Masked() == q.Masked()
-}
-
-func overlaps(a, b string) bool {
-	p, errP := netip.ParsePrefix(a)
-	q, errQ := netip.ParsePrefix(b)
-	return errP == nil && errQ == nil && p.Overlaps(q)
-}
-
-// widens tells whether b is a with a shorter mask and the same first address.
-func widens(a, b string) bool {
-	p, errP := netip.ParsePrefix(a)
-	q, errQ := netip.ParsePrefix(b)
-	return errP == nil && errQ == nil && p.Masked().Addr() == q.Masked().Addr() && q.Bits() < p.Bits()
-}
-
-func sameAddress(a, b string) bool {
-	p, errP := netip.ParseAddr(a)
-	q, errQ := netip.ParseAddr(b)
-	if errP != nil || errQ != nil {
-		return a == b
-	}
-	return p == q
-}
-
-// samePublicKey compares keys without their comments.
-func samePublicKey(a, b string) bool {
-	return slices.Equal(firstFields(a), firstFields(b))
-}
-
-func firstFields(key string) []string {
-	fields := strings.Fields(key)
-	return fields[:min(len(fields), 2)]
-}
-
-// shortKey is a public key as people tell keys apart: type, end and comment.
-func shortKey(key string) string {
-	fields := strings.Fields(key)
-	const tail = 12
-	if len(fields) > 1 && len(fields[1]) > tail {
-		fields[1] = "…" + fields[1][len(fields[1])-tail:]
-	}
-	return strings.Join(fields, " ")
 }

@@ -112,7 +112,9 @@ func TestDiff(t *testing.T) {
 			"server db destroy server_type:cx22→ <destroy> <data> # delete_protection is on",
 			"server web-1 destroy server_type:cx22→ <destroy> <data>",
 		}},
-		{"network widened", edit(func(f *fleet.Fleet) { f.Networks["backup"] = fleet.Network{IPRange: "10.8.0.0/15", Subnets: f.Networks["backup"].Subnets} }), []string{
+		{"network widened", edit(func(f *fleet.Fleet) {
+			f.Networks["backup"] = fleet.Network{IPRange: "10.8.0.0/15", Subnets: f.Networks["backup"].Subnets}
+		}), []string{
 			"network backup update ip_range:10.8.0.0/16→10.8.0.0/15",
 		}},
 		{"network moved", edit(func(f *fleet.Fleet) {
@@ -129,7 +131,9 @@ func TestDiff(t *testing.T) {
 			n.Labels = map[string]string{"a": "b"}
 			f.Networks["backup"] = n
 		}), []string{"network backup update labels.a:→b"}},
-		{"host bits", edit(func(f *fleet.Fleet) { f.Networks["backup"] = fleet.Network{IPRange: "10.8.0.1/16", Subnets: f.Networks["backup"].Subnets} }), nil},
+		{"host bits", edit(func(f *fleet.Fleet) {
+			f.Networks["backup"] = fleet.Network{IPRange: "10.8.0.1/16", Subnets: f.Networks["backup"].Subnets}
+		}), nil},
 		{"network gone", edit(func(f *fleet.Fleet) {
 			delete(f.Networks, "backup")
 			for name, s := range f.Servers {
@@ -167,6 +171,22 @@ func TestDiff(t *testing.T) {
 		}},
 		{"key", edit(func(f *fleet.Fleet) { f.SSHKeys["deploy"] = fleet.SSHKey{PublicKey: keyTwo} }), []string{
 			"ssh_key deploy replace public_key:ssh-ed25519 …QtzqTHIlyWmc one@example.com→ssh-ed25519 …QtzqTHIlyWmc two@example.com! # servers keep the keys they were created with",
+		}},
+		{"key renamed", edit(func(f *fleet.Fleet) {
+			f.SSHKeys = map[string]fleet.SSHKey{"new-name": {PublicKey: keyOne}}
+			f.Servers = nil
+		}), []string{
+			"ssh_key new-name replace name:deploy→new-name!",
+			"server db destroy server_type:cx22→ <destroy> <data> # delete_protection is on",
+			"server web-1 destroy server_type:cx22→ <destroy> <data>",
+			"server web-2 destroy server_type:cx22→ <destroy> <data>",
+		}},
+		{"server renamed, with its address", edit(func(f *fleet.Fleet) {
+			f.Servers["www"] = fleet.Server{ServerType: "cx22", Image: "os=nixos", Networks: map[string]fleet.Attachment{"private": {IP: "10.0.1.4"}}}
+			delete(f.Servers, "web-1")
+		}), []string{
+			`server www create server_type:→cx22 image:→os=nixos ipv4:→? ipv6:→? networks.private:→10.0.1.4 # server "web-1" has the address 10.0.1.4 in the network "private", and gives it up only after this`,
+			"server web-1 destroy server_type:cx22→ <destroy> <data>",
 		}},
 		{"key comment", edit(func(f *fleet.Fleet) {
 			f.SSHKeys["deploy"] = fleet.SSHKey{PublicKey: strings.Replace(keyOne, "one@", "me@", 1)}

@@ -34,6 +34,7 @@ func Expand(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet.A
 			}
 		}
 	}
+	refused = append(refused, o.addressesHeld(desired, actual)...)
 	r.plan(changes)
 	if len(refused) > 0 {
 		return actual, r.results, errors.Join(refused...)
@@ -82,7 +83,11 @@ func (r *run) sshKey(ctx context.Context, c plans.Resource) error {
 		return r.provider.UpdateSSHKeyLabels(ctx, r.keys[c.Name], want.Labels)
 	}
 	if c.Action == plans.Replace {
-		if err := r.provider.DeleteSSHKey(ctx, r.actual.SSHKeys[c.Name].ID); err != nil {
+		old, exists := r.actual.SSHKeys[c.Name]
+		if !exists { // it has a new name
+			old = r.actual.SSHKeys[renamedKeys(r.desired, r.actual)[c.Name]]
+		}
+		if err := r.provider.DeleteSSHKey(ctx, old.ID); err != nil {
 			return err
 		}
 	}

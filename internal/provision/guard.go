@@ -21,7 +21,32 @@ func Check(desired fleet.Fleet, actual fleet.Account, o Options) error {
 			refused = append(refused, p)
 		}
 	}
-	return errors.Join(refused...)
+	return errors.Join(append(refused, o.addressesHeld(desired, actual)...)...)
+}
+
+// addressesHeld refuses servers that want a private address that another
+// server has: it would be noticed only after the server was bought.
+func (o Options) addressesHeld(desired fleet.Fleet, actual fleet.Account) []error {
+	replaced := map[string]bool{}
+	for name, n := range desired.Networks {
+		have, exists := actual.Networks[name]
+		replaced[name] = exists && !samePrefix(n.IPRange, have.IPRange) && !widens(have.IPRange, n.IPRange)
+	}
+	var refused []error
+	for _, name := range sorted(desired.Servers) {
+		held := addressHeld(name, desired, actual, replaced)
+		if held == "" {
+			continue
+		}
+		refused = append(refused, &problem.Problem{
+			Summary: fmt.Sprintf("server %q cannot have its private address yet: %s", name, held),
+			Detail:  "New servers and attachments come first; what is detached or destroyed comes last, when the hosts are well.",
+			Hints: []string{fmt.Sprintf(
+				"Give %q another address, or take two deploys: first one that frees the address (%s, with --allow-destroy if the other server goes), then this one.", name, o.command())},
+			Code: problem.Refused,
+		})
+	}
+	return refused
 }
 
 // refuses gives the reason why a change must not be made, nil if it may.

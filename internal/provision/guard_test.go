@@ -93,6 +93,43 @@ func TestReplacementIsRefusedFirst(t *testing.T) {
 	}
 }
 
+// An address that another server has is found out before anything is bought.
+func TestAddressThatAnotherServerHas(t *testing.T) {
+	p := applied(t)
+	f := without(three(), "web-1")
+	f.Servers["www"] = three().Servers["web-1"]
+	_, err := apply(context.Background(), p.client(t), f, provision.Options{AllowDestroy: []string{"web-1"}})
+	refusal(t, err, `server "www" cannot have its private address yet`, `server "web-1" has the address 10.0.1.4`, "two deploys")
+	refusal(t, provision.Check(f, account(t, p.client(t), f), provision.Options{AllowDestroy: []string{"web-1"}}), "two deploys")
+	if len(p.Servers()) != 3 {
+		t.Errorf("%d servers", len(p.Servers()))
+	}
+	if _, err := apply(context.Background(), p.client(t), without(f, "www"), provision.Options{AllowDestroy: []string{"web-1"}}); err != nil {
+		t.Fatal(problem.Text(err))
+	}
+	if _, err := apply(context.Background(), p.client(t), f, provision.Options{}); err != nil {
+		t.Error(problem.Text(err))
+	}
+	settled(t, p.client(t), f)
+}
+
+func TestRenamedKey(t *testing.T) {
+	p := applied(t)
+	f := three()
+	f.SSHKeys = map[string]fleet.SSHKey{"new-name": {PublicKey: keyOne}}
+	for name, s := range f.Servers {
+		s.SSHKeys = []string{"new-name"}
+		f.Servers[name] = s
+	}
+	if _, err := apply(context.Background(), p.client(t), f, provision.Options{}); err != nil {
+		t.Fatal(problem.Text(err))
+	}
+	settled(t, p.client(t), f)
+	if keys := account(t, p.client(t), f).SSHKeys; len(keys) != 1 {
+		t.Errorf("keys %+v", keys)
+	}
+}
+
 func TestOnlyWhatThePlanShowed(t *testing.T) {
 	p := applied(t)
 	f := without(three(), "web-1", "web-2")
