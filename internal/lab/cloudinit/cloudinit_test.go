@@ -87,13 +87,13 @@ func listing(t *testing.T, userData string) string {
 
 func TestRefused(t *testing.T) {
 	for userData, want := range map[string]string{
-		"hello":                                       "first line",
-		"Content-Type: multipart/mixed":               "first line",
-		"#cloud-config\nwrite_files: 5":               "write_files",
-		"#cloud-config\n a: [":                        "user data",
-		"#cloud-config\nwrite_files:\n- {path: a/b}":  "not absolute",
-		"#cloud-config\nruncmd:\n- {a: b}":            "runcmd[0]",
-		"#cloud-config\nruncmd:\n- true\n- [a]\n- {}": "runcmd[0]",
+		"hello":                                                                   "first line",
+		"Content-Type: multipart/mixed":                                           "first line",
+		"#cloud-config\nwrite_files: 5":                                           "write_files",
+		"#cloud-config\n a: [":                                                    "user data",
+		"#cloud-config\nwrite_files:\n- {path: a/b}":                              "not absolute",
+		"#cloud-config\nruncmd:\n- {a: b}":                                        "runcmd[0]",
+		"#cloud-config\nruncmd:\n- true\n- [a]\n- {}":                             "runcmd[0]",
 		"#cloud-config\nwrite_files:\n- {path: /a, permissions: 0644}":            "quoted",
 		"#cloud-config\nwrite_files:\n- {path: /a, permissions: '0999'}":          "octal",
 		"#cloud-config\nwrite_files:\n- {path: /a, encoding: rot13}":              "rot13",
