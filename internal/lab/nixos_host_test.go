@@ -93,6 +93,12 @@ func bootHost(t *testing.T, suffix string) host {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startHost(ctx, t, suffix, images.NixOS, nil)
+}
+
+// startHost starts a machine of an image, with files put on its disk before.
+func startHost(ctx context.Context, t *testing.T, suffix, image string, files map[string]string) host {
+	t.Helper()
 	h := host{t: t, name: hostNetwork + "-" + suffix}
 	_, _ = docker(ctx, nil, "rm", "-f", h.name)
 	if _, err := docker(ctx, nil, "network", "inspect", hostNetwork); err != nil {
@@ -106,12 +112,24 @@ func bootHost(t *testing.T, suffix string) host {
 		_, _ = docker(ctx, nil, "rm", "-f", h.name)
 		_, _ = docker(ctx, nil, "network", "rm", hostNetwork) // fails while another test's host is in it
 	})
-	out, err := docker(ctx, nil, "run", "--detach", "--name", h.name, "--hostname", "machine", "--network", hostNetwork,
+	out, err := docker(ctx, nil, "create", "--name", h.name, "--hostname", "machine", "--network", hostNetwork,
 		"--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
 		"--cgroupns=host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs", "/run", "--tmpfs", "/tmp",
-		"--env", "container=docker", "--env", "SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1", images.NixOS)
+		"--env", "container=docker", "--env", "SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1", image)
 	if err != nil {
-		t.Fatalf("docker run: %v\n%s", err, out)
+		t.Fatalf("docker create: %v\n%s", err, out)
+	}
+	for path, text := range files {
+		file := filepath.Join(t.TempDir(), filepath.Base(path))
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := docker(ctx, nil, "cp", file, h.name+":"+path); err != nil {
+			t.Fatalf("docker cp: %v\n%s", err, out)
+		}
+	}
+	if out, err := docker(ctx, nil, "start", h.name); err != nil {
+		t.Fatalf("docker start: %v\n%s", err, out)
 	}
 	address, err := docker(ctx, nil, "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", h.name)
 	if err != nil {

@@ -4,6 +4,8 @@ package lab
 
 import (
 	"context"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +46,8 @@ func TestSwitch(t *testing.T) {
 	if h.sh("hostname") != "switch" || h.current() != older {
 		t.Errorf("runs %s as %s", h.current(), h.sh("hostname"))
 	}
-	h.sh("echo mine > /etc/lab/mine; systemctl is-active ticking.timer socketed.socket; id early")
+	h.sh("echo mine > /etc/lab/mine; systemctl is-active ticking.timer socketed.socket mnt-kept.mount mnt-gone.mount; id early")
+	h.sh("systemctl start socketed.service")
 	if got := h.get(80); got != "old" {
 		t.Errorf("port 80 says %q", got)
 	}
@@ -67,13 +70,13 @@ func TestSwitch(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	stopped := "instance@x.service, masked.service, nginx.service, removed.service, stopstart.service, systemd-tmpfiles-resetup.service"
-	started := "instance@x.service, nginx.service, stopstart.service, systemd-tmpfiles-resetup.service"
+	stopped := "instance@x.service, masked.service, mnt-gone.mount, nginx.service, removed.service, socketed.service, socketed.socket, stopstart.service, systemd-tmpfiles-resetup.service"
+	started := "instance@x.service, nginx.service, socketed.socket, stopstart.service, systemd-tmpfiles-resetup.service"
 	wantLines(t, dry,
 		"would stop the following units: "+stopped,
 		"would NOT stop the following changed units: kept.service",
 		"would activate the configuration...",
-		"would reload the following units: firewall.service, reloaded.service, triggered.service",
+		"would reload the following units: firewall.service, mnt-kept.mount, reloaded.service, triggered.service",
 		"would restart the following units: inplace.service, sshd.service, ticking.timer",
 		"would start the following units: "+started,
 	)
@@ -90,10 +93,10 @@ func TestSwitch(t *testing.T) {
 		"NOT restarting the following changed units: kept.service",
 		"activating the configuration...",
 		"restarting sysinit-reactivation.target",
-		"reloading the following units: firewall.service, reloaded.service, triggered.service",
+		"reloading the following units: firewall.service, mnt-kept.mount, reloaded.service, triggered.service",
 		"restarting the following units: inplace.service, sshd.service, ticking.timer",
 		"starting the following units: "+started,
-		"the following new units were started: added.service",
+		"the following new units were started: added.service, mnt-added.mount",
 	)
 	after := h.mainPIDs(units...)
 	for unit, replaced := range map[string]bool{
@@ -126,8 +129,11 @@ func TestSwitch(t *testing.T) {
 		t.Error("sshd should answer on both ports")
 	}
 
-	// A unit that is asked for over its socket comes up with the new text.
-	h.sh("test -S /run/socketed.sock")
+	// What is activated by a socket waits for its socket.
+	h.sh("test -S /run/socketed.sock && systemctl is-active socketed.socket && ! systemctl is-active socketed.service")
+	if got := h.sh("findmnt -n -o OPTIONS /mnt/kept; findmnt -n -o TARGET /mnt/added; findmnt /mnt/gone || echo gone"); !strings.Contains(got, "size=2048k") || !strings.HasSuffix(got, "/mnt/added\ngone") {
+		t.Errorf("mounts: %s", got)
+	}
 
 	// The same system again changes nothing.
 	out, code = h.switchTo(newer, "test")
@@ -346,5 +352,66 @@ func TestBootWithoutSystem(t *testing.T) {
 	}
 	if took := time.Since(begun); took > 8*time.Second {
 		t.Errorf("switched off only after %v", took)
+	}
+}
+
+// TestFirstBoot: what a provider puts on the disk counts from the first boot
+// on, in both images, and the commands run once.
+func TestFirstBoot(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	images, err := EnsureImages(ctx, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/key").CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v %s", err, out)
+	}
+	key, err := os.ReadFile(dir + "/key") //nolint:gosec // the test's own folder
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := os.ReadFile(dir + "/key.pub") //nolint:gosec // the test's own folder
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, image := range map[string]string{"debian": images.Debian, "nixos": images.NixOS} {
+		t.Run(name, func(t *testing.T) {
+			h := startHost(ctx, t, "first-"+name, image, map[string]string{
+				"/etc/ssh/ssh_host_ed25519_key":     string(key),
+				"/etc/ssh/ssh_host_ed25519_key.pub": string(public),
+				"/root/.ssh/authorized_keys":        string(public),
+				"/var/lib/lab/addresses":            "# private\n10.11.12.13/24\n",
+				"/var/lib/cloud/scripts/runcmd":     "#!/bin/sh\necho once >> /root/ran\necho said\n",
+			})
+			if out := h.sh("ip -o address show eth0"); !strings.Contains(out, "10.11.12.13/24") {
+				t.Errorf("addresses: %s", out)
+			}
+			if out := h.sh("systemctl --failed --no-legend; systemctl is-active nginx ssh sshd || true"); strings.Count(out, "\nactive")+strings.Count(out, "active\n") < 1 || strings.HasPrefix(out, "active") {
+				t.Errorf("nginx, ssh, sshd: %s", out)
+			}
+			login := func() {
+				t.Helper()
+				known := dir + "/known"
+				if err := os.WriteFile(known, []byte(h.address+" "+string(public)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				out, err := exec.CommandContext(ctx, "ssh", "-o", "UserKnownHostsFile="+known, "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", //nolint:gosec // the test's own host
+					"-i", dir+"/key", "root@"+h.address, "command -v nix-store && cat /root/ran").CombinedOutput()
+				if err != nil || !strings.HasSuffix(string(out), "/nix-store\nonce\n") {
+					t.Errorf("login: %v %s", err, out)
+				}
+			}
+			login()
+			h.restart()
+			login()
+			if out := h.sh("cat /var/log/cloud-init-output.log"); out != "said" {
+				t.Errorf("log of the commands: %q", out)
+			}
+			if first, second := h.sh("cat /etc/machine-id"), h.sh("wc -c < /etc/machine-id"); len(first) != 32 || second != "33" {
+				t.Errorf("machine id %q (%s)", first, second)
+			}
+		})
 	}
 }

@@ -31,6 +31,9 @@ in
   systemd.sockets.socketed = { wantedBy = [ "sockets.target" ]; listenStreams = [ "/run/socketed.sock" ]; };
   systemd.timers.ticking = { wantedBy = [ "timers.target" ]; timerConfig.OnCalendar = "2037-02-01"; };
 
+  fileSystems."/mnt/kept" = { device = "none"; fsType = "tmpfs"; options = [ "size=2m" ]; };
+  fileSystems."/mnt/added" = { device = "none"; fsType = "tmpfs"; };
+
   environment.etc = {
     "lab/same".text = "same";
     "lab/changed".text = "new";

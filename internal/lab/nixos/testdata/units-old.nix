@@ -31,6 +31,9 @@ in
   systemd.sockets.socketed = { wantedBy = [ "sockets.target" ]; listenStreams = [ "/run/socketed.sock" ]; };
   systemd.timers.ticking = { wantedBy = [ "timers.target" ]; timerConfig.OnCalendar = "2037-01-01"; };
 
+  fileSystems."/mnt/kept" = { device = "none"; fsType = "tmpfs"; options = [ "size=1m" ]; };
+  fileSystems."/mnt/gone" = { device = "none"; fsType = "tmpfs"; };
+
   environment.etc = {
     "lab/same".text = "same";
     "lab/changed".text = "old";

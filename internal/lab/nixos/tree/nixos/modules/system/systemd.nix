@@ -104,6 +104,12 @@ in
       network-pre = {
         description = "Preparation for Network";
       };
+      local-fs = {
+        description = "Local File Systems";
+        after = [ "local-fs-pre.target" ];
+        conflicts = [ "shutdown.target" ];
+        unitConfig.DefaultDependencies = false;
+      };
       sockets.description = "Socket Units";
       timers = {
         description = "Timer Units";
