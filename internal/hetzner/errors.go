@@ -82,8 +82,11 @@ func (c *Client) problem(what string, err error) error {
 	text, code, details := c.words(err)
 	p := &problem.Problem{Summary: what + " failed at Hetzner Cloud", Detail: details, Code: problem.Failed}
 	p.Hints, p.Code = advice(code)
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		p.Code = problem.Cancelled
+	case errors.Is(err, context.DeadlineExceeded):
+		p.Hints = append(p.Hints, "It may still come to an end: the Cloud Console shows it under Activities. Then run the same command again.")
 	}
 	p.Cause = &apiError{text: text, cause: c.withoutToken(err)}
 	return p

@@ -91,6 +91,7 @@ func New(o Options) (*Client, error) {
 	httpClient := &http.Client{Timeout: requestTimeout}
 	if o.HTTPClient != nil {
 		given := *o.HTTPClient
+		given.Timeout = positive(given.Timeout, requestTimeout)
 		httpClient = &given
 	}
 	limit := &rateLimit{next: httpClient.Transport}
@@ -139,7 +140,7 @@ func listed[T any](ctx context.Context, c *Client, what string,
 	page func(context.Context, hcloud.ListOpts) ([]T, *hcloud.Response, error), selector string,
 ) ([]T, error) {
 	var all []T
-	for number := 1; number > 0; {
+	for number := 1; ; {
 		next := 0
 		err := c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
 			items, resp, err := page(ctx, hcloud.ListOpts{Page: number, PerPage: pageSize, LabelSelector: selector})
@@ -154,6 +155,9 @@ func listed[T any](ctx context.Context, c *Client, what string,
 		})
 		if err != nil {
 			return nil, err
+		}
+		if next <= number {
+			break // the last page, or an API that goes round in circles
 		}
 		number = next
 	}

@@ -42,13 +42,13 @@ func (c *Client) CreateServer(ctx context.Context, order fleet.ServerOrder, user
 	if len(locations) == 0 {
 		locations = []string{""} // the API chooses
 	}
-	var id int64
+	var made *hcloud.Server
 	for i, location := range locations {
 		opts.Location = nil
 		if location != "" {
 			opts.Location = &hcloud.Location{Name: location}
 		}
-		id, err = c.createServer(ctx, what, opts)
+		made, err = c.createServer(ctx, what, opts)
 		full := hasCode(err, hcloud.ErrorCodeResourceUnavailable, hcloud.ErrorCodePlacementError)
 		if !full || i == len(locations)-1 {
 			break
@@ -57,11 +57,7 @@ func (c *Client) CreateServer(ctx context.Context, order fleet.ServerOrder, user
 	if err != nil {
 		return fleet.AccountServer{}, c.whereTried(err, locations)
 	}
-	s, err := c.getServer(ctx, what, id)
-	if err != nil {
-		return fleet.AccountServer{}, err
-	}
-	return c.server(s, nil, order.Server.Image), nil
+	return c.server(made, nil, order.Server.Image), nil
 }
 
 func (c *Client) orderLabels(order fleet.ServerOrder) map[string]string {
@@ -72,7 +68,7 @@ func (c *Client) orderLabels(order fleet.ServerOrder) map[string]string {
 }
 
 // createServer sends one order and waits for what it starts.
-func (c *Client) createServer(ctx context.Context, what string, opts hcloud.ServerCreateOpts) (int64, error) {
+func (c *Client) createServer(ctx context.Context, what string, opts hcloud.ServerCreateOpts) (*hcloud.Server, error) {
 	var id int64
 	var actions []*hcloud.Action
 	r := request{what: what, settled: func(ctx context.Context) (bool, error) {
@@ -94,28 +90,29 @@ func (c *Client) createServer(ctx context.Context, what string, opts hcloud.Serv
 		return resp, err
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := c.actions.wait(ctx, actions...); err != nil {
-		return id, c.problem(what, err)
+		return nil, c.problem(what, err)
 	}
-	return id, c.started(ctx, what, id)
+	return c.started(ctx, what, id)
 }
 
-// started waits until a server that was found by name is no longer being made.
-func (c *Client) started(ctx context.Context, what string, id int64) error {
+// started waits until a server is no longer being made. One that was found by
+// name has actions that nobody told us of.
+func (c *Client) started(ctx context.Context, what string, id int64) (*hcloud.Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, actionLimit)
 	defer cancel()
 	for {
 		s, err := c.getServer(ctx, what, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if s.Status != hcloud.ServerStatusInitializing && s.Status != hcloud.ServerStatusStarting && !s.Locked {
-			return nil
+			return s, nil
 		}
 		if !sleep(ctx, c.actions.interval) {
-			return c.problem(what, fmt.Errorf("the server is still %s: %w", s.Status, ctx.Err()))
+			return nil, c.problem(what, fmt.Errorf("the server is still %s: %w", s.Status, ctx.Err()))
 		}
 	}
 }

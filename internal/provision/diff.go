@@ -71,7 +71,16 @@ func Diff(desired fleet.Fleet, actual fleet.Account) []plans.Resource {
 
 type differ struct{ out []plans.Resource }
 
-func (d *differ) add(r plans.Resource) { d.out = append(d.out, r) }
+// add fills in empty lists: in JSON they are [] and not null.
+func (d *differ) add(r plans.Resource) {
+	if r.Attributes == nil {
+		r.Attributes = []plans.Attribute{}
+	}
+	if r.Risks == nil {
+		r.Risks = []plans.Risk{}
+	}
+	d.out = append(d.out, r)
+}
 
 func known(name, before, after string) plans.Attribute {
 	return plans.Attribute{Name: name, Old: before, New: after, Known: true}

@@ -3,8 +3,11 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -232,5 +235,35 @@ func TestChanges(t *testing.T) {
 		if got := provision.Changes(c.r); got != c.want {
 			t.Errorf("Changes(%+v) = %v", c.r, got)
 		}
+	}
+}
+
+// The throw-away private key is in the order of its server and nowhere else.
+func TestPrivateKeyIsNowhereElse(t *testing.T) {
+	p := newProject(t)
+	var mu sync.Mutex
+	var seen []any
+	sink := progress.Func(func(e progress.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, e)
+	})
+	if err := p.Inject(cloud.Fault{Method: "POST", Path: "^/servers$", Status: 422, Code: "invalid_input", Message: "bad user_data"}); err != nil {
+		t.Fatal(err)
+	}
+	after, results, err := provision.Expand(context.Background(), p.client(t), three(), account(t, p.client(t), three()), provision.Options{}, sink)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	seen = append(seen, after, results, err, err.Error(), problem.Text(err))
+	after, results, err = provision.Expand(context.Background(), p.client(t), three(), account(t, p.client(t), three()), provision.Options{}, sink)
+	if err != nil {
+		t.Fatal(problem.Text(err))
+	}
+	if text := fmt.Sprintf("%+v %#v", append(seen, after, results), seen); strings.Contains(text, "PRIVATE KEY") {
+		t.Error("a private key was shown")
+	}
+	if want := slices.Repeat([]string{"POST /v1/servers"}, 4); !slices.Equal(p.keysIn, want) {
+		t.Errorf("private keys were sent in %v, want %v", p.keysIn, want)
 	}
 }

@@ -6,12 +6,15 @@ import (
 	"encoding/base32"
 	"flag"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/flotilla-nix/flotilla/internal/lab/cloudinit"
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
 
@@ -73,8 +76,28 @@ func TestCloudConfigHoldsTheKey(t *testing.T) {
 	if want := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])); key.fingerprint != want || len(want) != 52 {
 		t.Errorf("fingerprint %q, want %q", key.fingerprint, want)
 	}
+	understood, err := cloudinit.Parse(text)
+	if err != nil || len(understood.Notes) > 0 || understood.HostKeys["ed25519_private"] != key.private.Reveal() {
+		t.Errorf("the lab's cloud-init: %v, notes %q", err, understood.Notes)
+	}
 	other, err := newHostKey()
 	if err != nil || other.fingerprint == key.fingerprint {
 		t.Errorf("two servers have the same key: %v", err)
+	}
+}
+
+// OpenSSH itself takes the private key and finds the same public key in it.
+func TestOpenSSHTakesTheKey(t *testing.T) {
+	key, err := newHostKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "ssh_host_ed25519_key")
+	if err := os.WriteFile(file, []byte(key.private.Reveal()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "ssh-keygen", "-y", "-f", file).CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != key.public {
+		t.Errorf("ssh-keygen: %v, %q, want %q", err, out, key.public)
 	}
 }

@@ -1,11 +1,12 @@
 package provision_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ type project struct {
 	*cloud.API
 	mu     sync.Mutex
 	calls  int
-	bodies strings.Builder // all that was sent
+	keysIn []string // requests that held a private key
 
 	// failAt makes the n-th request fail: before it is sent or after it took
 	// effect. With kill, the caller's context ends too, as if the process died.
@@ -70,9 +71,19 @@ func (p *project) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, errCut
 	}
-	if req.Body == nil {
-		req.Body = http.NoBody
+	body := []byte{}
+	if req.Body != nil {
+		var err error
+		if body, err = io.ReadAll(req.Body); err != nil {
+			return nil, err
+		}
 	}
+	if bytes.Contains(body, []byte("PRIVATE KEY")) {
+		p.mu.Lock()
+		p.keysIn = append(p.keysIn, req.Method+" "+req.URL.Path)
+		p.mu.Unlock()
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, req)
 	if fails {
