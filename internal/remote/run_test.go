@@ -101,12 +101,19 @@ func TestRunNoise(t *testing.T) {
 func TestRunServerKilled(t *testing.T) {
 	s := startSSHD(t)
 	conn := s.dial(t)
-	time.AfterFunc(300*time.Millisecond, func() {
+	mark := filepath.Join(t.TempDir(), "working")
+	go func() {
+		for range 200 {
+			if _, err := os.Stat(mark); err == nil {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
 		for _, pid := range s.connections() {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
-	})
-	_, err := conn.Run(within(t, 20*time.Second), nil, "sh", "-c", "echo working >&2; sleep 15")
+	}()
+	_, err := conn.Run(within(t, 20*time.Second), nil, "sh", "-c", `echo working >&2; sleep 0.2; : >"$1"; sleep 15`, "sh", mark)
 	var lost *LostError
 	if !errors.As(err, &lost) {
 		t.Fatalf("got %v, want a LostError", err)

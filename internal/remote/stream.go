@@ -186,7 +186,11 @@ func (s *Stream) cancel(cause error) { s.shut(cause, true) }
 
 func (s *Stream) shut(cause error, terminate bool) {
 	s.once.Do(func() {
-		s.cause = cause
+		select {
+		case <-s.exited: // it had ended before
+		default:
+			s.cause = cause
+		}
 		close(s.left)
 		go func() { // writing could block on a host that reads no more
 			if terminate {
@@ -226,7 +230,7 @@ func (s *Stream) Wait() error {
 	_ = s.Close() // from here on the context changes nothing
 	failure := &process.Error{Program: path.Base(s.argv[0]), Args: s.argv[1:], ExitCode: -1, Tail: s.tail.String()}
 	switch {
-	case s.cause != nil && (status == nil || *status != exitStatus{}):
+	case s.cause != nil:
 		failure.Cause = s.cause
 	case status == nil:
 		// When the whole connection ended, its reason tells more.
