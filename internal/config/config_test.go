@@ -223,6 +223,8 @@ func TestHostile(t *testing.T) {
 		"bytes":       "fleet: \xff\xfe\n",
 		"nul":         "fleet: a\x00b\n",
 		"colour":      "fleet: \"\x1b[31m\"\n\x1b[31m: x\n",
+		"colour key":  "fleet: a\nnetworks: {\"\x1b[31m\": {ip_range: 1}}\nssh: {address: private.x}\n",
+		"colour word": "fleet: a\nhosts: {@\x1b[31m: x}\n*\x1b[2J: x\n",
 		"quotes":      strings.Repeat("\"", 100_001),
 		"long line":   "fleet: " + strings.Repeat("ab ", 100_000) + "\n",
 		"many errors": strings.Repeat("x: &y {z: 1}\n", 5_000),

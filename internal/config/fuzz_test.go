@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/flotilla-nix/flotilla/internal/problem"
 )
@@ -26,13 +27,16 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fleet, err := Parse("f.yaml", data)
 		if err != nil {
-			lines := strings.Split(string(data), "\n")
+			lines := 1 + strings.Count(string(data), "\n") + strings.Count(string(data), "\r")
 			for _, p := range problem.All(err) {
 				if p.At.File != "f.yaml" || p.Summary == "" || strings.Contains(p.Summary, "\n") || len(p.Hints) == 0 {
 					t.Errorf("not fit for people: %+v", p)
 				}
-				if p.At.Line < 0 || p.At.Line > len(lines) {
-					t.Errorf("line %d of %d", p.At.Line, len(lines))
+				if strings.ContainsFunc(problem.Text(p), func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }) {
+					t.Errorf("control characters: %q", problem.Text(p))
+				}
+				if p.At.Line < 0 || p.At.Line > lines {
+					t.Errorf("line %d of %d", p.At.Line, lines)
 				}
 			}
 			return

@@ -32,7 +32,7 @@ func (s *source) parse(text string) (root *node) {
 		if r := recover(); r != nil {
 			root = nil
 			p := s.report(position{}, "cannot be read as YAML", "Simplify the file until it can be read; the plain forms of YAML are enough for it.")
-			p.Detail = fmt.Sprint(r)
+			p.Detail = printable(fmt.Sprint(r))
 		}
 	}()
 	tokens := lexer.Tokenize(text)
@@ -158,7 +158,7 @@ var (
 // problemText is a message of the YAML library as a cause.
 type problemText string
 
-func (t problemText) Error() string { return string(t) }
+func (t problemText) Error() string { return printable(string(t)) }
 
 var _ error = problemText("")
 

@@ -26,17 +26,21 @@ type source struct {
 }
 
 // newSource cuts the text into lines, for messages, and gives it back as the
-// parser wants it: without byte order mark and with \n alone.
+// parser wants it: without byte order mark, and each of YAML's line ends as \n
+// (the library counts lines wrongly otherwise).
 func newSource(name string, data []byte) (*source, string) {
 	text := strings.TrimPrefix(string(data), "\ufeff")
-	text = strings.ReplaceAll(text, "\r\n", "\n")
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
 	return &source{name: name, lines: strings.Split(text, "\n")}, text
 }
 
 // report adds a problem. The summary is one line without a final dot.
 func (s *source) report(at position, summary string, hints ...string) *problem.Problem {
+	for i := range hints {
+		hints[i] = printable(hints[i])
+	}
 	p := &problem.Problem{
-		Summary: summary,
+		Summary: printable(summary),
 		At:      problem.Position{File: s.name, Line: at.line, Column: at.column},
 		Source:  s.excerpt(at),
 		Hints:   hints,
@@ -102,11 +106,6 @@ func (s *source) excerpt(at position) string {
 	if len(runes) > maxExcerpt {
 		runes = append(runes[:maxExcerpt:maxExcerpt], '…')
 	}
-	for i, r := range runes {
-		if r != '\t' && !unicode.IsPrint(r) {
-			runes[i] = '\ufffd' // what a stranger wrote must not steer a terminal
-		}
-	}
 	number := fmt.Sprintf("%d | ", at.line)
 	pad := []rune(strings.Repeat(" ", len(number)))
 	for _, r := range runes[:column-1] {
@@ -115,7 +114,18 @@ func (s *source) excerpt(at position) string {
 		}
 		pad = append(pad, r)
 	}
-	return number + string(runes) + "\n" + string(pad) + "^"
+	return number + printable(string(runes)) + "\n" + string(pad) + "^"
+}
+
+// printable replaces control characters: what a stranger wrote must not steer
+// a terminal or begin a line of its own.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '\ufffd'
+	}, text)
 }
 
 // quote shows a value of the file in a message.

@@ -88,8 +88,8 @@ func (t *builder) build(n ast.Node) *node {
 		name := nameOf(v.Value)
 		target, ok := t.anchors[name]
 		if !ok {
-			t.source.report(start(n), fmt.Sprintf("the alias *%s has no anchor &%s above it", name, name),
-				fmt.Sprintf("Write &%s before the section that it stands for, or put it in quotes if it is a glob: \"*%s\".", name, name))
+			t.source.report(start(n), fmt.Sprintf("the alias %s has no anchor above it", quote("*"+name)),
+				fmt.Sprintf("Write &name before the section that it stands for, or put it in quotes if it is a glob: %s.", quote("*"+name)))
 			return &node{kind: kindNull, bad: true}
 		}
 		out = t.copy(target)
