@@ -176,7 +176,7 @@ func (h host) sh(script string) string {
 
 func (h host) waitUp() {
 	h.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	state := ""
 	for time.Now().Before(deadline) {
 		out, _ := h.run("systemctl", "is-system-running")

@@ -17,6 +17,7 @@ in
     nameservers = mkOption { type = types.listOf types.str; default = [ ]; description = "Not written: the container engine owns /etc/resolv.conf."; };
     useDHCP = mkOption { type = types.bool; default = true; description = "No effect: addresses come from the lab."; };
     useNetworkd = mkOption { type = types.bool; default = false; description = "No effect: addresses come from the lab."; };
+    dhcpcd.enable = mkOption { type = types.bool; default = true; description = "No effect: addresses come from the lab."; };
     enableIPv6 = mkOption { type = types.bool; default = true; description = "Whether rules for IPv6 are made."; };
     interfaces = mkOption { type = types.attrsOf (types.submodule { freeformType = types.attrsOf types.anything; }); default = { }; description = "No effect: addresses come from the lab."; };
     defaultGateway = mkOption { type = types.nullOr types.anything; default = null; description = "No effect: addresses come from the lab."; };

@@ -20,6 +20,8 @@ in
       default = { };
       description = "File systems. `/` and what is below /boot and /nix belong to the container and are not written to fstab.";
     };
+    zramSwap.enable = mkOption { type = types.bool; default = false; description = "No effect in a container."; };
+    services.udev.extraRules = mkOption { type = types.lines; default = ""; description = "No effect in a container."; };
     swapDevices = mkOption { type = types.listOf types.attrs; default = [ ]; description = "No effect in a container."; };
   };
   config.environment.etc.fstab.text = lib.concatMapStrings (fs: line fs + "\n") (lib.filter
