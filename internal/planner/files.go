@@ -1,0 +1,105 @@
+package planner
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
+)
+
+const (
+	maxDiffLines = 200
+	maxDiffBytes = 8 << 10
+	maxDiffTotal = 256 << 10 // of one host; later files are named only
+)
+
+var storeHash = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-`)
+
+// withoutHashes makes texts of two builds comparable for people.
+func withoutHashes(text string) string {
+	return storeHash.ReplaceAllString(text, "/nix/store/…-")
+}
+
+// files compares /etc. Left out are what other parts of the plan tell better
+// (units, users' keys), and texts in which only hashes of store paths differ.
+func files(old, new map[string]plans.EtcEntry) []plans.File {
+	var list []plans.File
+	total := 0
+	for _, path := range keysOfBoth(old, new) {
+		if strings.HasPrefix(path, "systemd/system/") || path == "systemd/system" || path == "systemd/user" ||
+			strings.HasPrefix(path, "ssh/authorized_keys.d/") {
+			continue
+		}
+		before, inOld := old[path]
+		after, inNew := new[path]
+		f := plans.File{Path: path, Action: plans.Update}
+		switch {
+		case !inOld:
+			f.Action = plans.Create
+		case !inNew:
+			f.Action = plans.Destroy
+		case sameEntry(before, after):
+			continue
+		}
+		if total < maxDiffTotal {
+			f.Diff = entryDiff(before, after, f.Action)
+			total += len(f.Diff)
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+func sameEntry(a, b plans.EtcEntry) bool {
+	if a.Mode != b.Mode {
+		return false
+	}
+	if a.Text != nil && b.Text != nil {
+		return withoutHashes(*a.Text) == withoutHashes(*b.Text)
+	}
+	return a.Text == nil && b.Text == nil && a.Source == b.Source
+}
+
+func entryDiff(old, new plans.EtcEntry, action plans.Action) string {
+	var b strings.Builder
+	if action == plans.Update && old.Mode != new.Mode {
+		b.WriteString("-mode " + old.Mode + "\n+mode " + new.Mode + "\n")
+	}
+	known := (old.Text != nil || action == plans.Create) && (new.Text != nil || action == plans.Destroy)
+	if known {
+		b.WriteString(unified(text(old), text(new)))
+	}
+	return b.String()
+}
+
+func text(e plans.EtcEntry) string {
+	if e.Text == nil {
+		return ""
+	}
+	return withoutHashes(*e.Text)
+}
+
+// unified gives the hunks of a unified diff, cut to a bounded size.
+func unified(old, new string) string {
+	out := diff.Diff("old", []byte(old), "new", []byte(new))
+	// three lines of header name the files, which File.Path does already
+	for range 3 {
+		_, rest, ok := bytes.Cut(out, []byte("\n"))
+		if !ok {
+			return ""
+		}
+		out = rest
+	}
+	lines := strings.SplitAfter(string(out), "\n")
+	size := 0
+	for i, line := range lines {
+		size += len(line)
+		if i >= maxDiffLines || size > maxDiffBytes {
+			return strings.Join(lines[:i], "") + "… cut\n"
+		}
+	}
+	return string(out)
+}

@@ -1,0 +1,157 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
+)
+
+// review is a host's change in the making.
+type review struct {
+	plans.Host
+	access bool // who gets in, or with which rights, changes
+}
+
+// created is a host that did not exist: nothing runs there yet, so there are
+// no effects on units, and what it opens and who may log in is all new.
+func created(s plans.System, known Known) plans.Host {
+	r := review{Host: plans.Host{Name: s.Host, Action: plans.Create, New: s.OutPath}}
+	nothing := plans.System{Firewall: plans.Firewall{Enabled: true}}
+	r.AfterApply = afterApply(s, known.Facts)
+	r.Packages = packages(nothing.Packages, s.Packages)
+	r.Ports = ports(nothing.Firewall, s.Firewall)
+	r.users(nothing.Users, s.Users)
+	r.Settings = settings(nothing, s)
+	r.lockout(nil, s, known.Logins[s.Host])
+	return r.finish()
+}
+
+// removed is a host that leaves the hive. What becomes of its machine is a
+// matter of its server.
+func removed(s plans.System) plans.Host {
+	r := review{Host: plans.Host{Name: s.Host, Action: plans.Destroy, Old: s.OutPath}}
+	r.Notes = []string{"no longer in the hive: it is not deployed to any more; its system keeps running while its server exists"}
+	return r.finish()
+}
+
+// changed compares two systems of a host. differs is false if there is
+// nothing to tell and nothing to deploy.
+func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
+	r := review{Host: plans.Host{Name: new.Host, Action: plans.Update, Old: old.OutPath, New: new.OutPath}}
+	r.AfterApply = afterApply(new, known.Facts)
+	active, looked := known.Running[new.Host]
+	r.Units = units(old, new, liveState{looked: looked, active: active})
+	r.Packages = packages(old.Packages, new.Packages)
+	r.Ports = ports(old.Firewall, new.Firewall)
+	r.users(old.Users, new.Users)
+	r.Files = files(old.Etc, new.Etc)
+	r.Reboot = reboot(old.Boot, new.Boot)
+	r.Settings = settings(old, new)
+	r.sshd(old.SSHD, new.SSHD)
+	r.lockout(&old, new, known.Logins[new.Host])
+	if old.StateVersion != new.StateVersion {
+		r.Notes = append(r.Notes, "system.stateVersion changed: it is meant to stay what it was when the host was installed, and data may need to be migrated by hand")
+	}
+	differs = old.OutPath != new.OutPath || old.DrvPath != new.DrvPath || r.Reboot != "" ||
+		len(r.Settings)+len(r.Units)+len(r.Packages)+len(r.Ports)+len(r.Users)+len(r.Files) > 0
+	return r.finish(), differs
+}
+
+// finish fills in the risks, and makes lists that JSON shows as [].
+func (r *review) finish() plans.Host {
+	h := r.Host
+	h.Units, h.Packages, h.Ports, h.Users, h.Files = notNil(h.Units), notNil(h.Packages), notNil(h.Ports), notNil(h.Users), notNil(h.Files)
+	h.Settings, h.Notes = notNil(h.Settings), notNil(h.Notes)
+	h.Risks = notNil(r.risks())
+	return h
+}
+
+// settings compares what is neither unit nor file: names, deployment settings, images.
+func settings(old, new plans.System) []plans.Attribute {
+	var list []plans.Attribute
+	put := func(name, a, b string) {
+		if a != b {
+			list = append(list, plans.Attribute{Name: name, Old: a, New: b, Known: true})
+		}
+	}
+	put("networking.hostName", old.HostName, new.HostName)
+	put(stateVersion, old.StateVersion, new.StateVersion)
+	a, b := old.Deployment, new.Deployment
+	put("deployment.targetHost", a.TargetHost, b.TargetHost)
+	put("deployment.targetUser", a.TargetUser, b.TargetUser)
+	put("deployment.targetPort", number(a.TargetPort), number(b.TargetPort))
+	put("deployment.tags", sortedWords(a.Tags), sortedWords(b.Tags))
+	put("deployment.buildOnTarget", truth(a.BuildOnTarget), truth(b.BuildOnTarget))
+	put("deployment.allowLocalDeployment", truth(a.AllowLocalDeployment), truth(b.AllowLocalDeployment))
+	if !old.DrvPath.IsZero() { // defaults of a host that is new are no news
+		put("deployment.replaceUnknownProfiles", strconv.FormatBool(a.ReplaceUnknownProfiles), strconv.FormatBool(b.ReplaceUnknownProfiles))
+		put("deployment.privilegeEscalationCommand", strings.Join(a.PrivilegeEscalationCommand, " "), strings.Join(b.PrivilegeEscalationCommand, " "))
+	}
+	put("deployment.sshOptions", strings.Join(a.SSHOptions, " "), strings.Join(b.SSHOptions, " "))
+	for _, name := range keysOfBoth(old.Images, new.Images) {
+		put("image of "+name, old.Images[name], new.Images[name])
+	}
+	return list
+}
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+func truth(b bool) string {
+	if b {
+		return "true"
+	}
+	return ""
+}
+
+func sortedWords(words []string) string {
+	words = slices.Clone(words)
+	slices.Sort(words)
+	return strings.Join(slices.Compact(words), ", ")
+}
+
+// reboot says why the new system runs in full only after a reboot, "" if it
+// does without. Kernel, initrd, modules and parameters are what NixOS's own
+// check compares.
+func reboot(old, new plans.Boot) string {
+	var why []string
+	if old.Kernel != new.Kernel {
+		switch {
+		case new.Kernel == "" || old.Kernel == "":
+			why = append(why, "kernel")
+		case old.KernelVersion != new.KernelVersion:
+			why = append(why, fmt.Sprintf("kernel %s → %s", old.KernelVersion, new.KernelVersion))
+		default:
+			why = append(why, "kernel (same version, other build)")
+		}
+	}
+	if old.Modules != new.Modules {
+		why = append(why, "kernel modules")
+	}
+	if old.Initrd != new.Initrd {
+		why = append(why, "initrd")
+	}
+	if !slices.Equal(old.Params, new.Params) {
+		var parts []string
+		for _, p := range added(old.Params, new.Params) {
+			parts = append(parts, "+"+p)
+		}
+		for _, p := range added(new.Params, old.Params) {
+			parts = append(parts, "-"+p)
+		}
+		if len(parts) == 0 {
+			parts = []string{"order"}
+		}
+		why = append(why, "kernel parameters ("+strings.Join(parts, " ")+")")
+	}
+	return strings.Join(why, ", ")
+}
+
+const stateVersion = "system.stateVersion"
