@@ -34,6 +34,7 @@ const (
 
 	serverLabel = "dev.flotilla.lab.server"
 	stopTimeout = 30 * time.Second
+	stopSignal  = "SIGRTMIN+3" // tells systemd to halt
 )
 
 // NetworkName is the docker network of a lab.
@@ -115,7 +116,7 @@ func (d *Docker) createArgs(ctx context.Context, name, hostname, image string, m
 	args := []string{
 		"create", "--name", name, "--hostname", hostname,
 		"--label", Label + "=" + d.lab, "--label", serverLabel + "=" + strconv.FormatInt(m.ID, 10),
-		"--network", NetworkName(d.lab), "--ip", m.IPv4.String(), "--restart", "unless-stopped",
+		"--network", NetworkName(d.lab), "--ip", m.IPv4.String(), "--restart", "unless-stopped", "--stop-signal", stopSignal,
 		"--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN",
 		"--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
 		"--tmpfs", "/run:exec,mode=755", "--tmpfs", "/tmp:exec,mode=1777", "-e", "container=docker",
@@ -147,9 +148,28 @@ func (d *Docker) PowerOff(ctx context.Context, id int64) error {
 	return d.run(ctx, id, "kill")
 }
 
-// Shutdown asks the guest to stop, and cuts the power after 30 s.
+// Shutdown asks the guest to stop, and cuts the power after 30 s. It asks again
+// every second: a guest that has just begun to boot does not hear it yet.
 func (d *Docker) Shutdown(ctx context.Context, id int64) error {
-	return d.run(ctx, id, "stop", "--time", seconds(stopTimeout))
+	asking, stop := context.WithCancel(ctx)
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		for {
+			select {
+			case <-asking.Done():
+				return
+			case <-time.After(time.Second):
+				// It fails when the machine is off by now, which is what is wanted.
+				// Not cut off by stop, or it might hit the next boot.
+				_ = d.run(ctx, id, "kill", "--signal", stopSignal)
+			}
+		}
+	}()
+	err := d.run(ctx, id, "stop", "--time", seconds(stopTimeout))
+	stop()
+	<-asked
+	return err
 }
 
 // Reset cuts the power and boots. The kill goes to a machine that hangs too.
@@ -162,7 +182,10 @@ func (d *Docker) Reset(ctx context.Context, id int64) error {
 
 // Reboot stops the guest in order and boots.
 func (d *Docker) Reboot(ctx context.Context, id int64) error {
-	return d.run(ctx, id, "restart", "--time", seconds(stopTimeout))
+	if err := d.Shutdown(ctx, id); err != nil {
+		return err
+	}
+	return d.Start(ctx, id)
 }
 
 // SetPrivate writes the addresses for later boots and, when the machine runs,
