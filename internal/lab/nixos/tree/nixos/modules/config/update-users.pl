@@ -2,8 +2,8 @@
 #
 #   perl update-users.pl TABLE MUTABLE
 #
-# Accounts that nothing declares stay, those that an earlier system declared
-# and this one does not are removed. Ids once given to a name stay its own
+# Accounts that nothing ever declared stay (people's only if MUTABLE is 1), those
+# that an earlier system declared and this one does not are removed. Ids once given to a name stay its own
 # (/var/lib/nixos/ids), also after it is gone.
 use strict;
 use warnings;
@@ -118,13 +118,19 @@ for my $u (@users) {
     }
 }
 
-for my $name (keys %{ $was{user} || {} }) {
+if (!$mutable) {
+    for my $name (keys %passwd) {
+        my $uid = $passwd{$name}[2];
+        $was{user}{$name} = 1 if $uid >= 1000 && $uid < 30000;
+    }
+}
+for my $name (sort keys %{ $was{user} || {} }) {
     next if $declared_user{$name} || $name eq 'root' || !$passwd{$name};
     print STDERR $dry ? "would remove user '$name'\n" : "removing user '$name'\n";
     delete $passwd{$name};
     delete $shadow{$name};
 }
-for my $name (keys %{ $was{group} || {} }) {
+for my $name (sort keys %{ $was{group} || {} }) {
     next if $declared_group{$name} || $name eq 'root' || !$group{$name};
     print STDERR $dry ? "would remove group '$name'\n" : "removing group '$name'\n";
     delete $group{$name};

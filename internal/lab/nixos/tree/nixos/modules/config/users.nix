@@ -68,7 +68,7 @@ let
 in
 {
   options.users = {
-    mutableUsers = mkOption { type = types.bool; default = true; description = "Whether accounts that are not declared stay. Accounts of the host image always stay."; };
+    mutableUsers = mkOption { type = types.bool; default = true; description = "Whether people's accounts that are not declared stay. System accounts that no configuration ever declared always stay."; };
     defaultUserShell = mkOption { type = types.either types.path types.shellPackage; default = pkgs.bashInteractive; description = "The default shell."; };
     users = mkOption { type = types.attrsOf (types.submodule userModule); default = { }; description = "User accounts."; };
     groups = mkOption { type = types.attrsOf (types.submodule groupModule); default = { }; description = "Groups."; };
