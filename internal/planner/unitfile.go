@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -180,7 +181,21 @@ func judge(section, key string, present bool) verdict {
 	return restart
 }
 
-// keyWord names a changed key, and whether only the build of something changed.
+var storeName = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-([A-Za-z0-9+._?=-]+)`)
+
+// newBuilds names what has another hash, of two texts that differ in hashes alone.
+func newBuilds(old, new string) string {
+	before, after := storeName.FindAllStringSubmatch(old, -1), storeName.FindAllStringSubmatch(new, -1)
+	var names []string
+	for i := range before {
+		if i < len(after) && before[i][0] != after[i][0] && !slices.Contains(names, before[i][1]) {
+			names = append(names, before[i][1])
+		}
+	}
+	return words(names)
+}
+
+// keyWord names a changed key, and what was built anew if nothing else changed.
 func keyWord(key string, old, new []string) string {
 	switch key {
 	case "X-Restart-Triggers":
@@ -188,8 +203,9 @@ func keyWord(key string, old, new []string) string {
 	case "X-Reload-Triggers":
 		return "reload trigger"
 	}
-	if len(old) > 0 && len(new) > 0 && withoutHashes(strings.Join(old, "\n")) == withoutHashes(strings.Join(new, "\n")) {
-		return key + " (store path)"
+	before, after := strings.Join(old, "\n"), strings.Join(new, "\n")
+	if before != "" && withoutHashes(before) == withoutHashes(after) {
+		return key + " (" + newBuilds(before, after) + ")"
 	}
 	return key
 }

@@ -50,7 +50,7 @@ func TestChangedUnits(t *testing.T) {
 		want                 string // effect, certainty and reason; "" for nothing at all
 	}{
 		{"same text", "app.service", app, app, ""},
-		{"store path", "app.service", app, rebuilt, "restart (if running): ExecStart (store path) changed"},
+		{"store path", "app.service", app, rebuilt, "restart (if running): ExecStart (app) changed"},
 		{"added line", "app.service", app, app + "User=app\n", "restart (if running): User changed"},
 		{"order of keys and comments", "app.service", "[Service]\nA=1\nB=2\n", "# c\n[Service]\nB=2\n; c\nA = 1\n", "nothing (will): changed in what needs no restart"},
 		{"order of repeated keys", "app.service", "[Service]\nEnvironment=A\nEnvironment=B\n", "[Service]\nEnvironment=B\nEnvironment=A\n", "restart (if running): Environment changed"},
@@ -68,16 +68,17 @@ func TestChangedUnits(t *testing.T) {
 		{"reload trigger", "app.service", "[Unit]\nX-Reload-Triggers=a\n" + app, "[Unit]\nX-Reload-Triggers=b\n" + app, "reload (if running): reload trigger changed"},
 		{"new reload trigger", "app.service", app, "[Unit]\nX-Reload-Triggers=b\n" + app, "reload (if running): reload trigger changed"},
 		{"reload trigger removed", "app.service", "[Unit]\nX-Reload-Triggers=b\n" + app, app, "nothing (will): changed in what needs no restart"},
-		{"reload trigger and more", "app.service", "[Unit]\nX-Reload-Triggers=a\n" + app, "[Unit]\nX-Reload-Triggers=b\n" + rebuilt, "restart (if running): ExecStart (store path) changed"},
+		{"reload trigger and more", "app.service", "[Unit]\nX-Reload-Triggers=a\n" + app, "[Unit]\nX-Reload-Triggers=b\n" + rebuilt, "restart (if running): ExecStart (app) changed"},
 		{"ExecReload", "app.service", app + "ExecReload=a\n", app + "ExecReload=b\n", "reload (if running): ExecReload changed"},
 		{"ExecReload removed", "app.service", app + "ExecReload=a\n", app, "nothing (will): changed in what needs no restart"},
-		{"reloadIfChanged", "app.service", app, rebuilt + "X-ReloadIfChanged=true\n", "reload (if running): ExecStart (store path), X-ReloadIfChanged changed"},
-		{"restartIfChanged off", "app.service", app + "X-RestartIfChanged=false\n", rebuilt + "X-RestartIfChanged=false\n", "not restarted (if running): ExecStart (store path) changed"},
-		{"odd boolean is false", "app.service", app + "X-RestartIfChanged=maybe\n", rebuilt + "X-RestartIfChanged=maybe\n", "not restarted (if running): ExecStart (store path) changed"},
-		{"last boolean counts", "app.service", app + "X-RestartIfChanged=false\nX-RestartIfChanged=1\n", rebuilt + "X-RestartIfChanged=false\nX-RestartIfChanged=1\n", "restart (if running): ExecStart (store path) changed"},
-		{"RefuseManualStop", "app.service", "[Unit]\nRefuseManualStop=true\n" + app, "[Unit]\nRefuseManualStop=true\n" + rebuilt, "not restarted (if running): ExecStart (store path) changed"},
-		{"X-OnlyManualStart", "app.service", "[Unit]\nX-OnlyManualStart=true\n" + app, "[Unit]\nX-OnlyManualStart=true\n" + rebuilt, "not restarted (if running): ExecStart (store path) changed"},
-		{"stopIfChanged off", "sshd.service", app + "X-StopIfChanged=false\n", rebuilt + "X-StopIfChanged=false\n", "restart (if running): ExecStart (store path) changed"},
+		{"reloadIfChanged", "app.service", app, rebuilt + "X-ReloadIfChanged=true\n", "reload (if running): ExecStart (app), X-ReloadIfChanged changed"},
+		{"restartIfChanged off", "app.service", app + "X-RestartIfChanged=false\n", rebuilt + "X-RestartIfChanged=false\n", "not restarted (if running): ExecStart (app) changed"},
+		{"odd boolean is false", "app.service", app + "X-RestartIfChanged=maybe\n", rebuilt + "X-RestartIfChanged=maybe\n", "not restarted (if running): ExecStart (app) changed"},
+		{"last boolean counts", "app.service", app + "X-RestartIfChanged=false\nX-RestartIfChanged=1\n", rebuilt + "X-RestartIfChanged=false\nX-RestartIfChanged=1\n", "restart (if running): ExecStart (app) changed"},
+		{"RefuseManualStop", "app.service", "[Unit]\nRefuseManualStop=true\n" + app, "[Unit]\nRefuseManualStop=true\n" + rebuilt, "not restarted (if running): ExecStart (app) changed"},
+		{"X-OnlyManualStart", "app.service", "[Unit]\nX-OnlyManualStart=true\n" + app, "[Unit]\nX-OnlyManualStart=true\n" + rebuilt, "not restarted (if running): ExecStart (app) changed"},
+		{"stopIfChanged off", "sshd.service", app + "X-StopIfChanged=false\n", rebuilt + "X-StopIfChanged=false\n", "restart (if running): ExecStart (app) changed"},
+		{"rebuilt files are named", "app.service", "[Service]\nExecStart=/nix/store/00000000000000000000000000000000-app/bin/app -c /nix/store/00000000000000000000000000000000-app.conf\n", "[Service]\nExecStart=/nix/store/00000000000000000000000000000000-app/bin/app -c /nix/store/11111111111111111111111111111111-app.conf\n", "restart (if running): ExecStart (app.conf) changed"},
 		{"many keys", "app.service", "[Service]\nA=1\n", "[Service]\nB=1\nC=1\nD=1\nE=1\n", "restart (if running): A, B, C, … changed"},
 		{"timer", "app.timer", "[Timer]\nOnCalendar=daily\n", "[Timer]\nOnCalendar=hourly\n", "restart (if running): OnCalendar changed"},
 		{"path", "app.path", "[Path]\nPathExists=/a\n", "[Path]\nPathExists=/b\n", "nothing (will): PathExists changed"},
@@ -90,7 +91,7 @@ func TestChangedUnits(t *testing.T) {
 		{"mount device", "data.mount", "[Mount]\nWhat=a\n", "[Mount]\nWhat=b\n", "restart (if running): What changed"},
 		{"root", "-.mount", "[Mount]\nWhat=a\n", "[Mount]\nWhat=b\n", "reload (if running): What changed"},
 		{"nix", "nix.mount", "[Mount]\nWhat=a\n", "[Mount]\nWhat=b\n", "reload (if running): What changed"},
-		{"template", "app@.service", app, rebuilt, "restart (if running): ExecStart (store path) changed (all instances)"},
+		{"template", "app@.service", app, rebuilt, "restart (if running): ExecStart (app) changed (all instances)"},
 		{"text not known", "app.service", "", app, "restart (unknown): its text is known on one side only"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,27 +144,27 @@ func TestUnitsThatComeAndGo(t *testing.T) {
 		{name: "instance's drop-in removed", old: unitSet{"a@x.service": dropIn("[Service]\nA=1\n")}, want: []string{"stop a@x.service (if running): the instance is removed"}},
 		{
 			name: "template under a drop-in", old: unitSet{"a@.service": u(app), "a@x.service": dropIn("[Service]\nA=1\n")}, new: unitSet{"a@.service": u(rebuilt), "a@x.service": dropIn("[Service]\nA=1\n")},
-			want: []string{"restart a@.service (if running): ExecStart (store path) changed (all instances)", "restart a@x.service (if running): ExecStart (store path) changed"},
+			want: []string{"restart a@.service (if running): ExecStart (app) changed (all instances)", "restart a@x.service (if running): ExecStart (app) changed"},
 		},
 		{
 			name: "instances seen", old: unitSet{"a@.service": u(app)}, new: unitSet{"a@.service": u(rebuilt)}, live: liveState{looked: true, active: []string{"a@1.service", "a@2.service", "b.service"}},
-			want: []string{"restart a@1.service (will): ExecStart (store path) changed", "restart a@2.service (will): ExecStart (store path) changed", "nothing a@.service (will): ExecStart (store path) changed (template)"},
+			want: []string{"restart a@1.service (will): ExecStart (app) changed", "restart a@2.service (will): ExecStart (app) changed", "nothing a@.service (will): ExecStart (app) changed (template)"},
 		},
 		{
 			name: "changed, seen", old: unitSet{"a.service": u(app), "b.service": u(app)}, new: unitSet{"a.service": u(rebuilt), "b.service": u(rebuilt)}, live: liveState{looked: true, active: []string{"a.service"}},
-			want: []string{"restart a.service (will): ExecStart (store path) changed", "nothing b.service (will): ExecStart (store path) changed; not running"},
+			want: []string{"restart a.service (will): ExecStart (app) changed", "nothing b.service (will): ExecStart (app) changed; not running"},
 		},
 		{
 			name: "socket takes part", old: unitSet{"a.service": u(app), "a.socket": u("[Socket]\nListenStream=1\n")}, new: unitSet{"a.service": u(rebuilt), "a.socket": u("[Socket]\nListenStream=2\n")},
-			want: []string{"restart a.service (if running): ExecStart (store path) changed; a.socket starts it again", "restart a.socket (if running): a.service restarts"},
+			want: []string{"restart a.service (if running): ExecStart (app) changed; a.socket starts it again", "restart a.socket (if running): a.service restarts"},
 		},
 		{
 			name: "named socket, not activated by it", old: unitSet{"a.service": u(app), "s.socket": u("[Socket]\n")}, new: unitSet{"a.service": u(rebuilt + "Sockets=s.socket\nX-NotSocketActivated=yes\n"), "s.socket": u("[Socket]\n")},
-			want: []string{"restart a.service (if running): ExecStart (store path), Sockets, X-NotSocketActivated changed", "restart s.socket (if running): a.service restarts"},
+			want: []string{"restart a.service (if running): ExecStart (app), Sockets, X-NotSocketActivated changed", "restart s.socket (if running): a.service restarts"},
 		},
 		{
 			name: "restarted in place leaves its socket", old: unitSet{"a.service": u(app + "X-StopIfChanged=no\n"), "a.socket": u("[Socket]\n")}, new: unitSet{"a.service": u(rebuilt + "X-StopIfChanged=no\n"), "a.socket": u("[Socket]\n")},
-			want: []string{"restart a.service (if running): ExecStart (store path) changed"},
+			want: []string{"restart a.service (if running): ExecStart (app) changed"},
 		},
 		{
 			name: "what requires it goes down too",
@@ -172,7 +173,7 @@ func TestUnitsThatComeAndGo(t *testing.T) {
 			want: []string{
 				"stop job.service (if running): bound to app.service, which goes down",
 				"restart app.service (if running): requires db.service, which goes down",
-				"restart db.service (if running): ExecStart (store path) changed",
+				"restart db.service (if running): ExecStart (app) changed",
 			},
 		},
 		{
@@ -180,7 +181,7 @@ func TestUnitsThatComeAndGo(t *testing.T) {
 			old:  unitSet{"db.service": u(app + "X-StopIfChanged=0\n"), "part.service": u("[Unit]\nPartOf=db.service\n")},
 			new:  unitSet{"db.service": u(rebuilt + "X-StopIfChanged=0\n"), "part.service": u("[Unit]\nPartOf=db.service\n")},
 			want: []string{
-				"restart db.service (if running): ExecStart (store path) changed",
+				"restart db.service (if running): ExecStart (app) changed",
 				"restart part.service (if running): part of db.service, which goes down",
 			},
 		},
