@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/lab/machine"
@@ -82,23 +83,34 @@ func (l lab) removeMachines(ctx context.Context, e engine, opt DownOptions) erro
 	if count > 0 {
 		opt.Say("servers: %d removed (%s)", count, took(begun))
 	}
-	s, _, err := l.settings()
-	if err != nil {
-		opt.Say("warning: %v", err)
-	}
-	for _, os := range []string{"debian", "nixos"} {
-		name := s.Images[os]
-		switch {
-		case name == "":
-		case !opt.Images:
-			opt.Say("image %s: kept for the next lab (--images removes it)", name)
-		default:
-			if _, err := process.Run(ctx, process.Command{Program: "docker", Args: []string{"image", "rm", name}}); err != nil {
-				opt.Say("warning: image %s: %v", name, err)
-				continue
-			}
-			opt.Say("image %s: removed", name)
+	return l.removeImages(ctx, opt)
+}
+
+// removeImages removes the host images of every version, or says that they stay.
+func (l lab) removeImages(ctx context.Context, opt DownOptions) error {
+	var names []string
+	for _, repository := range []string{debianRepository, nixosRepository} {
+		list, err := process.Run(ctx, process.Command{
+			Program: "docker", Args: []string{"image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository},
+		})
+		if err != nil {
+			return fmt.Errorf("find the host images: %w", err)
 		}
+		names = append(names, strings.Fields(string(list.Stdout))...)
+	}
+	if !opt.Images {
+		if len(names) > 0 {
+			opt.Say("host images: kept for the next lab (--images removes them)")
+		}
+		return nil
+	}
+	for _, name := range names {
+		// An image that another lab's servers use stays; docker says so.
+		if _, err := process.Run(ctx, process.Command{Program: "docker", Args: []string{"image", "rm", name}}); err != nil {
+			opt.Say("warning: image %s stays: %v", name, err)
+			continue
+		}
+		opt.Say("image %s: removed", name)
 	}
 	return nil
 }

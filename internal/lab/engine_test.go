@@ -130,3 +130,37 @@ func TestStoppingAnotherProcessOfTheSameNumber(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestImagesAreKeptUnlessAskedFor(t *testing.T) {
+	dir := fakeEngine(t, true)
+	body := `#!/bin/sh
+echo "docker $*" >> ` + quote(dir) + `/calls
+case "$*" in
+"image ls "*lab-debian) printf 'flotilla-lab-debian:1\nflotilla-lab-debian:2\n' ;;
+"image ls "*lab-nixos) echo flotilla-lab-nixos:1 ;;
+"image rm flotilla-lab-debian:2") echo "image is being used by running container" >&2; exit 1 ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(body), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	down := func(images bool) string {
+		t.Helper()
+		var said []string
+		say := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+		if err := Down(context.Background(), DownOptions{Name: "x", Images: images, Say: say}); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(said, "\n")
+	}
+	if got := down(false); !strings.Contains(got, "kept for the next lab") || strings.Contains(calls(t, dir), "image rm") {
+		t.Errorf("without --images: %s\n%s", got, calls(t, dir))
+	}
+	got := down(true)
+	for _, want := range []string{"image flotilla-lab-debian:1: removed", "image flotilla-lab-debian:2 stays", "image flotilla-lab-nixos:1: removed", "lab x: there was none"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("with --images nothing says %q:\n%s", want, got)
+		}
+	}
+}

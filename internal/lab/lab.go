@@ -129,22 +129,34 @@ func lock(file string, wait bool) (release func(), locked bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, false, fmt.Errorf("lock: %w", err)
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the lab's own file
-	if err != nil {
-		return nil, false, fmt.Errorf("lock: %w", err)
-	}
 	how := syscall.LOCK_EX
 	if !wait {
 		how |= syscall.LOCK_NB
 	}
-	if err := syscall.Flock(int(f.Fd()), how); err != nil {
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, false, nil
+	for {
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the lab's own file
+		if err != nil {
+			return nil, false, fmt.Errorf("lock: %w", err)
 		}
-		return nil, false, fmt.Errorf("lock %s: %w", file, err)
+		if err := syscall.Flock(int(f.Fd()), how); err != nil {
+			_ = f.Close()
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				return nil, false, nil
+			}
+			return nil, false, fmt.Errorf("lock %s: %w", file, err)
+		}
+		// Down removes the file; who waited for a file that is gone holds nothing.
+		held, err := f.Stat()
+		if err == nil {
+			if there, err := os.Stat(file); err == nil && os.SameFile(held, there) {
+				return func() { _ = f.Close() }, true, nil // closing gives the lock back
+			}
+		}
+		_ = f.Close()
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return nil, false, fmt.Errorf("lock: %w", err)
+		}
 	}
-	return func() { _ = f.Close() }, true, nil // closing gives the lock back
 }
 
 func newToken() string {
