@@ -186,9 +186,10 @@ type User struct {
 	Changes     []string `json:"changes"` // for example "group wheel added"
 }
 
-// File is a changed /etc entry.
+// File is a changed /etc entry, or a generated file that a unit uses.
 type File struct {
-	Path   string `json:"path"` // relative to /etc
+	Path   string `json:"path"`           // relative to /etc; with Unit the file's name in the store
+	Unit   string `json:"unit,omitempty"` // the unit(s) that use it
 	Action Action `json:"action"`
 	Diff   string `json:"diff,omitempty"` // unified diff of the text, untrusted; "" where the text is not known
 }

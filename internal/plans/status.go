@@ -1,30 +1,33 @@
 package plans
 
-import "github.com/flotilla-nix/flotilla/internal/fleet"
+import (
+	"time"
 
-// Status is what the hosts of a fleet run now.
-type Status struct {
-	Version string       `json:"version"`
-	Fleet   string       `json:"fleet"`
-	Head    Revision     `json:"head"` // of the fleet repo
-	Hosts   []HostStatus `json:"hosts"`
-}
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/storepath"
+)
 
-// HostStatus is one host of a Status.
+// HostStatus is one host as status shows it. What was not looked up stays zero.
 type HostStatus struct {
-	Host      string          `json:"host"`
-	Address   string          `json:"address"`
-	Reachable bool            `json:"reachable"`
-	Error     string          `json:"error,omitempty"` // why it could not be looked at
-	State     fleet.HostState `json:"state"`           // zero when not reachable
-	Deployed  *fleet.Record   `json:"deployed"`        // newest confirmed record of the running system
-	Pending   bool            `json:"pending"`         // the deployed commit is not the repo's head
-	Drift     string          `json:"drift,omitempty"` // why what runs is not ours, "" if it is
+	Host        string         `json:"host"`
+	Address     string         `json:"address"`
+	Reachable   bool           `json:"reachable"`
+	Problem     string         `json:"problem,omitempty"` // why it could not be read, untrusted text
+	Running     storepath.Path `json:"running"`
+	BootDefault storepath.Path `json:"boot_default"`
+	Generation  int            `json:"generation"`
+	Commit      string         `json:"commit"`      // deployed revision, "" if no record names the running system
+	DeployedAt  time.Time      `json:"deployed_at"` // of that revision; zero: not known
+	Pending     bool           `json:"pending"`     // the wanted system differs from the running one
+	Hold        *fleet.Hold    `json:"held,omitempty"`
+	Drift       []string       `json:"drift"` // what no record of ours names, one sentence each
+	FailedUnits []string       `json:"failed_units"`
+	LockedBy    string         `json:"locked_by,omitempty"`
 }
 
-// History holds records by host, newest first.
-type History struct {
-	Version string                    `json:"version"`
-	Fleet   string                    `json:"fleet"`
-	Hosts   map[string][]fleet.Record `json:"hosts"`
+// HostHistory is the records of one host, newest first.
+type HostHistory struct {
+	Host    string         `json:"host"`
+	Records []fleet.Record `json:"records"`
+	Problem string         `json:"problem,omitempty"` // why they could not be read, untrusted text
 }

@@ -45,6 +45,9 @@ type UnitText struct {
 	Enabled  bool     `json:"enabled"`   // false: masked
 	DropIn   bool     `json:"drop_in"`   // adds to a unit that a package brings
 	WantedBy []string `json:"wanted_by"` // also requiredBy and upheldBy
+	// Files are texts of generated files that the unit names (its configuration
+	// file, its scripts), by name, as far as they are known without building.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 // EtcEntry is a file below /etc.

@@ -255,11 +255,11 @@ func renderRest(t *testing.T, a, b string) {
 		checkTerminal(t, out.String())
 		out.Reset()
 	}
-	status := HostStatus{Host: a, Address: b, Reachable: true, Problem: a, Commit: b, Hold: &fleet.Hold{By: a, Reason: b},
+	status := plans.HostStatus{Host: a, Address: b, Reachable: true, Problem: a, Commit: b, Hold: &fleet.Hold{By: a, Reason: b},
 		Drift: []string{a, b}, FailedUnits: []string{a, b}, LockedBy: b}
-	run(StatusText(&out, []HostStatus{status}, now, Options{}))
+	run(StatusText(&out, []plans.HostStatus{status}, now, Options{}))
 	record := fleet.Record{Kind: fleet.RecordKind(a), Outcome: fleet.Outcome(b), Commit: a, By: b, Reason: a}
-	run(HistoryText(&out, []HostHistory{{Host: a, Records: []fleet.Record{record}}, {Host: b, Problem: a}}, now, Options{}))
+	run(HistoryText(&out, []plans.HostHistory{{Host: a, Records: []fleet.Record{record}}, {Host: b, Problem: a}}, now, Options{}))
 	run(FactsText(&out, fleet.Facts{a: {IPv4: b, Known: true, Private: map[string]string{a: b}, Location: b}}, Options{}))
 	failure := &problem.Problem{Summary: a, At: problem.Position{File: b}, Source: a, Detail: b, Hints: []string{a, b}}
 	run(CheckText(&out, CheckReport{Fleet: a, Checked: []string{b}, Warnings: []plans.Gap{{Subject: a, Text: b}}}, Options{}))

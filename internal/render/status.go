@@ -10,30 +10,11 @@ import (
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
-	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
-
-// HostStatus is one host as status shows it. What was not looked up stays zero.
-type HostStatus struct {
-	Host        string         `json:"host"`
-	Address     string         `json:"address"`
-	Reachable   bool           `json:"reachable"`
-	Problem     string         `json:"problem,omitempty"` // why it could not be read, untrusted text
-	Running     storepath.Path `json:"running"`
-	BootDefault storepath.Path `json:"boot_default"`
-	Generation  int            `json:"generation"`
-	Commit      string         `json:"commit"`      // deployed revision, "" if no record names the running system
-	DeployedAt  time.Time      `json:"deployed_at"` // of that revision; zero: not known
-	Pending     bool           `json:"pending"`     // the wanted system differs from the running one
-	Hold        *fleet.Hold    `json:"held,omitempty"`
-	Drift       []string       `json:"drift"` // what no record of ours names, one sentence each
-	FailedUnits []string       `json:"failed_units"`
-	LockedBy    string         `json:"locked_by,omitempty"`
-}
 
 // StatusText writes hosts as a table and what is not well about each below it.
 // now is the time from which ages count.
-func StatusText(w io.Writer, hosts []HostStatus, now time.Time, o Options) error {
+func StatusText(w io.Writer, hosts []plans.HostStatus, now time.Time, o Options) error {
 	t := &terminal{o: o}
 	if len(hosts) == 0 {
 		t.line("No hosts.")
@@ -46,7 +27,7 @@ func StatusText(w io.Writer, hosts []HostStatus, now time.Time, o Options) error
 			generation = strconv.Itoa(h.Generation)
 		}
 		rows = append(rows, []string{oneLine(h.Host), oneLine(h.Address), dash(shortSystem(h.Running)), generation,
-			commitOrDash(h.Commit), dash(age(now, h.DeployedAt)), strings.Join(h.states(), ", ")})
+			commitOrDash(h.Commit), dash(age(now, h.DeployedAt)), strings.Join(statesOf(h), ", ")})
 	}
 	t.table(0, rows, func(row, col int) ink {
 		switch {
@@ -54,7 +35,7 @@ func StatusText(w io.Writer, hosts []HostStatus, now time.Time, o Options) error
 			return dim
 		case col < 6:
 			return ""
-		case slices.Equal(hosts[row-1].states(), []string{"ok"}):
+		case slices.Equal(statesOf(hosts[row-1]), []string{"ok"}):
 			return green
 		case !hosts[row-1].Reachable || len(hosts[row-1].FailedUnits) > 0:
 			return red
@@ -63,13 +44,14 @@ func StatusText(w io.Writer, hosts []HostStatus, now time.Time, o Options) error
 		}
 	})
 	for _, h := range hosts {
-		h.explain(t, now)
+		explainStatus(t, h, now)
 	}
 	return t.flush(w)
 }
 
 // states are the words of the last column; "ok" when there is nothing to say.
-func (h HostStatus) states() []string {
+// statesOf names what is not as usual about a host.
+func statesOf(h plans.HostStatus) []string {
 	var out []string
 	if !h.Reachable {
 		return []string{"unreachable"}
@@ -98,7 +80,7 @@ func (h HostStatus) states() []string {
 	return out
 }
 
-func (h HostStatus) explain(t *terminal, now time.Time) {
+func explainStatus(t *terminal, h plans.HostStatus, now time.Time) {
 	const label = 13
 	var lines [][2]string
 	add := func(name, text string) {
@@ -150,25 +132,18 @@ func commitOrDash(commit string) string {
 }
 
 // StatusJSON writes hosts in a versioned JSON form.
-func StatusJSON(w io.Writer, hosts []HostStatus) error {
+func StatusJSON(w io.Writer, hosts []plans.HostStatus) error {
 	if hosts == nil {
-		hosts = []HostStatus{}
+		hosts = []plans.HostStatus{}
 	}
 	return writeJSON(w, struct {
-		Version string       `json:"version"`
-		Hosts   []HostStatus `json:"hosts"`
+		Version string             `json:"version"`
+		Hosts   []plans.HostStatus `json:"hosts"`
 	}{plans.Version, hosts})
 }
 
-// HostHistory is the records of one host, newest first.
-type HostHistory struct {
-	Host    string         `json:"host"`
-	Records []fleet.Record `json:"records"`
-	Problem string         `json:"problem,omitempty"` // why they could not be read, untrusted text
-}
-
 // HistoryText writes each host's deployments as a table.
-func HistoryText(w io.Writer, hosts []HostHistory, now time.Time, o Options) error {
+func HistoryText(w io.Writer, hosts []plans.HostHistory, now time.Time, o Options) error {
 	t := &terminal{o: o}
 	for i, h := range hosts {
 		if i > 0 {
@@ -215,13 +190,13 @@ func HistoryText(w io.Writer, hosts []HostHistory, now time.Time, o Options) err
 }
 
 // HistoryJSON writes hosts' deployments in a versioned JSON form.
-func HistoryJSON(w io.Writer, hosts []HostHistory) error {
+func HistoryJSON(w io.Writer, hosts []plans.HostHistory) error {
 	if hosts == nil {
-		hosts = []HostHistory{}
+		hosts = []plans.HostHistory{}
 	}
 	return writeJSON(w, struct {
-		Version string        `json:"version"`
-		Hosts   []HostHistory `json:"hosts"`
+		Version string              `json:"version"`
+		Hosts   []plans.HostHistory `json:"hosts"`
 	}{plans.Version, hosts})
 }
 

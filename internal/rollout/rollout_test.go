@@ -143,8 +143,11 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 	cancel()
 	s := &script{}
 	results := Run(ctx, [][]string{{"a", "b"}}, Steps{
-		Prepare: func(ctx context.Context, host string) *plans.HostResult { <-ctx.Done(); return notBegun(host, "cancelled") },
-		Switch:  s.steps().Switch,
+		Prepare: func(ctx context.Context, host string) *plans.HostResult {
+			<-ctx.Done()
+			return notBegun(host, "cancelled")
+		},
+		Switch: s.steps().Switch,
 	}, Options{MaxParallel: 1, MaxUnavailable: 1})
 	if got := words(results); got != "a:failed b:failed" || len(s.log) > 0 {
 		t.Errorf("got %s, switched %v", got, s.log)

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flotilla-nix/flotilla/internal/deploy"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/provision"
+	"github.com/flotilla-nix/flotilla/internal/render"
+)
+
+type planOptions struct {
+	base, head, on, out string
+	detailedExitCode    bool
+}
+
+func newPlanCommand(s *shell) *cobra.Command {
+	var o planOptions
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what a revision changes, and what is merged but not deployed",
+		Long: `Compares two revisions of the fleet repo: infrastructure and every host's
+system. Nothing is built, changed or connected to.
+
+Exit codes: 0 planned (with --detailed-exitcode 2 when something changes) ·
+1 no plan, or an incomplete one · 64 usage`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPlan(cmd, s, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.base, "base", "", "revision to compare with (default: the head's first parent)")
+	f.StringVar(&o.head, "head", "", "revision to plan (default: HEAD)")
+	f.StringVar(&o.on, "on", "", "hosts: name, glob or @tag, separated by commas")
+	f.StringVar(&o.out, "out", "", "write the plan as JSON to this file")
+	f.BoolVar(&o.detailedExitCode, "detailed-exitcode", false, "exit with 2 when something changes")
+	return cmd
+}
+
+func runPlan(cmd *cobra.Command, s *shell, o planOptions) error {
+	on, err := selector(o.on)
+	if err != nil {
+		return err
+	}
+	sink, done := s.sink()
+	flow, err := s.flow(sink)
+	if err != nil {
+		return err
+	}
+	plan, err := flow.Plan(cmd.Context(), deploy.PlanOptions{Base: o.base, Head: o.head, On: on})
+	done()
+	if err != nil {
+		return err
+	}
+	if o.out != "" {
+		if err := writeFile(o.out, func(w io.Writer) error { return render.PlanJSON(w, plan) }); err != nil {
+			return err
+		}
+	}
+	if err := s.showPlan(plan); err != nil {
+		return err
+	}
+	switch {
+	case !plan.Complete:
+		s.code = problem.Failed
+	case o.detailedExitCode && (changes(plan.This) || changes(plan.Pending)):
+		s.code = problem.Changes
+	}
+	return nil
+}
+
+// changes tells whether a part changes anything; a note that an edit does
+// nothing is no change.
+func changes(p plans.Part) bool {
+	return len(p.Hosts) > 0 || slices.ContainsFunc(p.Resources, provision.Changes)
+}
+
+func (s *shell) showPlan(plan plans.Plan) error {
+	switch s.format {
+	case "json":
+		return render.PlanJSON(s.out, plan)
+	case "markdown":
+		_, err := io.WriteString(s.out, render.PlanMarkdown(plan, render.Budget{}))
+		return err
+	default:
+		return render.PlanText(s.out, plan, s.textOptions())
+	}
+}
+
+// writeFile writes a file in one go, or says why not.
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return &problem.Problem{Summary: "cannot write the result", Cause: err}
+	}
+	err = write(file)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/flotilla-nix/flotilla/internal/closure"
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/generation"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/process"
+	"github.com/flotilla-nix/flotilla/internal/remote"
+)
+
+// connectTimeout bounds one attempt to log in.
+const connectTimeout = 20 * time.Second
+
+// targets finds out how to reach hosts. It is made once the account is known.
+type targets struct {
+	fleet   fleet.Fleet
+	account fleet.Account
+	signers []ssh.Signer
+}
+
+func (f *Flow) targets(fl fleet.Fleet, account fleet.Account) (*targets, error) {
+	key := f.secret(fl.SSH.Key)
+	// A key that is named must be there: falling back to another would hide
+	// why the login fails.
+	if fl.SSH.Key.Env != "" && key.IsZero() {
+		return nil, &problem.Problem{
+			Summary: fmt.Sprintf("the SSH key is not set: environment variable %s is empty", fl.SSH.Key.Env),
+			Hints:   []string{"It holds the private key itself (BEGIN OPENSSH PRIVATE KEY …), not a file name."},
+		}
+	}
+	var files []string
+	if home := f.Getenv("HOME"); home != "" && key.IsZero() {
+		for _, name := range []string{"id_ed25519", "id_ecdsa", "id_rsa"} {
+			if path := filepath.Join(home, ".ssh", name); exists(path) {
+				files = append(files, path)
+			}
+		}
+	}
+	signers, err := remote.Signers(key, key.IsZero(), files)
+	if err != nil {
+		return nil, err
+	}
+	return &targets{fleet: fl, account: account, signers: signers}, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// of gives the SSH target of a host: the hive's deployment.* first, then
+// hosts:, then ssh: and the server's address.
+func (t *targets) of(host string, d plans.Deployment) (remote.Target, error) {
+	settings, err := t.fleet.HostSettings(host, d.Tags)
+	if err != nil {
+		return remote.Target{}, err
+	}
+	target := remote.Target{
+		Host: host, Port: t.fleet.SSH.Port, User: t.fleet.SSH.User,
+		Signers: t.signers, ConnectTimeout: connectTimeout,
+	}
+	server, hasServer := t.account.Servers[host]
+	if hasServer {
+		target.HostKeys = pins(server.Published)
+		target.Address = serverAddress(t.fleet.SSH.Address, server)
+	}
+	if settings.Address != "" {
+		target.Address = settings.Address
+	}
+	if d.TargetHost != "" {
+		target.Address = d.TargetHost
+	}
+	if d.TargetUser != "" {
+		target.User = d.TargetUser
+	}
+	if d.TargetPort != 0 {
+		target.Port = d.TargetPort
+	}
+	if settings.HostKey != "" {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(settings.HostKey))
+		if err != nil {
+			return remote.Target{}, &problem.Problem{Summary: fmt.Sprintf("hosts: host_key of %s is not a public key", host), Cause: err}
+		}
+		target.HostKeys = append(target.HostKeys, remote.Fingerprint(key))
+	}
+	if target.Address == "" {
+		return remote.Target{}, &problem.Problem{
+			Summary: fmt.Sprintf("no address for host %s", host),
+			Detail:  fmt.Sprintf("It has no server in flotilla.yaml with an address of kind %q, and no deployment.targetHost in the hive.", t.fleet.SSH.Address),
+			Hints:   []string{fmt.Sprintf("Declare servers.%s, or set deployment.targetHost and hosts.%s.host_key.", host, host)},
+		}
+	}
+	return target, nil
+}
+
+// pins gives the accepted host key fingerprints of a server.
+func pins(p fleet.Published) []string {
+	var keys []string
+	for _, k := range []string{p.HostKey, p.NextHostKey} {
+		if k != "" {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// serverAddress picks the address that ssh.address asks for.
+func serverAddress(kind string, server fleet.AccountServer) string {
+	if network, ok := strings.CutPrefix(kind, "private."); ok {
+		return server.Networks[network]
+	}
+	if kind == "ipv6" {
+		return server.IPv6
+	}
+	return server.IPv4
+}
+
+// dialer gives generation a way to log in afresh.
+func dialer(target remote.Target, d plans.Deployment) generation.Dialer {
+	return func(ctx context.Context) (generation.Session, error) {
+		conn, err := remote.Dial(ctx, target)
+		if err != nil {
+			return nil, err
+		}
+		return &session{conn: conn, prefix: escalation(target.User, d)}, nil
+	}
+}
+
+// escalation gives the words before each command of a user who is not root.
+func escalation(user string, d plans.Deployment) []string {
+	if user == "root" {
+		return nil
+	}
+	return d.PrivilegeEscalationCommand
+}
+
+// session runs commands on a host as root.
+type session struct {
+	conn   *remote.Conn
+	prefix []string
+}
+
+// Run implements generation.Session.
+func (s *session) Run(ctx context.Context, stdin io.Reader, argv ...string) (process.Result, error) {
+	return s.conn.Run(ctx, stdin, s.words(argv)...)
+}
+
+// Open implements closure.Opener.
+func (s *session) Open(ctx context.Context, argv ...string) (closure.Stream, error) {
+	return s.conn.Open(ctx, s.words(argv)...)
+}
+
+// Close implements generation.Session.
+func (s *session) Close() error { return s.conn.Close() }
+
+func (s *session) words(argv []string) []string {
+	return append(append([]string{}, s.prefix...), argv...)
+}

@@ -1,0 +1,94 @@
+package deploy
+
+import (
+	"context"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/generation"
+	"github.com/flotilla-nix/flotilla/internal/hetzner"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
+	"github.com/flotilla-nix/flotilla/internal/provision"
+)
+
+// view is the fleet as rollback, release, status and history need it: who the
+// hosts are and how to reach them. It builds nothing and evaluates no system.
+type view struct {
+	flow     *Flow
+	tree     tree
+	client   *hetzner.Client
+	account  fleet.Account
+	hosts    map[string]plans.Deployment // selected
+	targets  *targets
+	warnings []string
+}
+
+func (f *Flow) view(ctx context.Context, on fleet.Selector) (*view, func(), error) {
+	w, err := f.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := &view{flow: f}
+	if err := v.fill(ctx, w, on); err != nil {
+		w.close()
+		return nil, nil, err
+	}
+	return v, w.close, nil
+}
+
+func (v *view) fill(ctx context.Context, w *workspace, on fleet.Selector) error {
+	rev, err := w.repo.Resolve(ctx, "HEAD")
+	if err != nil {
+		return err
+	}
+	if v.tree, err = w.mustExport(ctx, rev); err != nil {
+		return err
+	}
+	if v.client, err = v.flow.mustClient(v.tree.Fleet); err != nil {
+		return err
+	}
+	if v.client != nil {
+		if v.account, err = v.client.Account(ctx, v.tree.Fleet); err != nil {
+			return err
+		}
+	}
+	all, err := v.flow.evaluator().Hosts(ctx, v.tree.source(provision.Facts(v.tree.Fleet, v.account), true))
+	if err != nil {
+		// A hive that does not evaluate must not stand in the way of a
+		// rollback: the servers' names and addresses are enough.
+		v.warnings = append(v.warnings, "The hive does not evaluate; tags and deployment.* settings of the hosts it hides are not known: "+oneLine(relativeTo(err, v.tree.Root)))
+		progress.For(v.flow.Sink, "").Note(progress.Evaluate, v.warnings[0])
+		if all == nil {
+			all = map[string]plans.Deployment{}
+		}
+		for name := range v.tree.Fleet.Servers {
+			if _, ok := all[name]; !ok {
+				all[name] = plans.Deployment{}
+			}
+		}
+	}
+	tags := map[string][]string{}
+	for host, d := range all {
+		tags[host] = d.Tags
+	}
+	names, err := on.Select(tags)
+	if err != nil {
+		return &problem.Problem{Summary: "--on selects no such host", Cause: err, Code: problem.Usage}
+	}
+	v.hosts = map[string]plans.Deployment{}
+	for _, name := range names {
+		v.hosts[name] = all[name]
+	}
+	v.targets, err = v.flow.targets(v.tree.Fleet, v.account)
+	return err
+}
+
+// host gives what acts on one host.
+func (v *view) host(name string) (*generation.Host, string, error) {
+	target, err := v.targets.of(name, v.hosts[name])
+	if err != nil {
+		return nil, "", err
+	}
+	return generation.New(name, dialer(target, v.hosts[name]), v.flow.Sink), target.Address, nil
+}

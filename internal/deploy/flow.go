@@ -1,0 +1,195 @@
+// Package deploy holds the ways of a plan, a deploy and a rollback (DESIGN.md
+// chapters 5 and 6), each as one function that reads from top to bottom. It
+// opens and closes connections and hands data from one package to the next; it
+// renders nothing and asks nobody.
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/flotilla-nix/flotilla/internal/config"
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/hetzner"
+	"github.com/flotilla-nix/flotilla/internal/nix"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
+	"github.com/flotilla-nix/flotilla/internal/repo"
+	"github.com/flotilla-nix/flotilla/internal/secret"
+)
+
+// configFile is the name of the fleet's file.
+const configFile = "flotilla.yaml"
+
+// Flow is what every command works with.
+type Flow struct {
+	Dir    string              // folder of flotilla.yaml, in a git work tree
+	Getenv func(string) string // gives the secrets that {env: NAME} refers to
+	Secret func(secret.String) // told of each secret before its first use (masks); may be nil
+	Sink   progress.Sink       // takes progress
+	By     string              // who runs this, for locks and records
+	Now    func() time.Time    // the clock; nil: time.Now
+}
+
+// tree is one revision of the fleet repo, exported to a folder of its own.
+type tree struct {
+	Revision plans.Revision
+	Root     string // exported repository
+	Dir      string // folder of flotilla.yaml below Root
+	Prefix   string // Dir relative to Root
+	Fleet    fleet.Fleet
+	Empty    bool // the revision does not exist or has no flotilla.yaml
+}
+
+// source gives what nix evaluates of a tree.
+func (t tree) source(facts fleet.Facts, trusted bool) nix.Source {
+	return nix.Source{Dir: t.Root, Prefix: t.Prefix, Hive: t.Fleet.Hive, Facts: facts, Trusted: trusted}
+}
+
+// workspace is the scratch folder of one run.
+type workspace struct {
+	dir  string
+	repo *repo.Repo
+}
+
+func (f *Flow) open(ctx context.Context) (*workspace, error) {
+	r, err := repo.Open(ctx, f.Dir)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "flotilla-")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a scratch folder: %w", err)
+	}
+	return &workspace{dir: dir, repo: r}, nil
+}
+
+// close removes the scratch folder.
+func (w *workspace) close() { _ = os.RemoveAll(w.dir) }
+
+// export writes a revision to the workspace and reads its flotilla.yaml. A
+// zero revision, and one without the file, is an empty tree.
+func (w *workspace) export(ctx context.Context, rev plans.Revision) (tree, error) {
+	t := tree{Revision: rev, Prefix: w.repo.Prefix(), Empty: true}
+	if rev.Commit == "" {
+		return t, nil
+	}
+	t.Root = filepath.Join(w.dir, rev.Commit)
+	t.Dir = filepath.Join(t.Root, t.Prefix)
+	if _, err := os.Stat(t.Root); errors.Is(err, fs.ErrNotExist) {
+		if err := w.repo.Export(ctx, rev.Commit, t.Root); err != nil {
+			return tree{}, err
+		}
+	}
+	file := filepath.Join(t.Dir, configFile)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return t, nil
+	}
+	parsed, err := config.Load(file)
+	if err != nil {
+		return tree{}, relativeTo(err, t.Root)
+	}
+	t.Fleet, t.Empty = parsed, false
+	return t, nil
+}
+
+// mustExport is export for a revision that has to have a flotilla.yaml.
+func (w *workspace) mustExport(ctx context.Context, rev plans.Revision) (tree, error) {
+	t, err := w.export(ctx, rev)
+	if err != nil {
+		return tree{}, err
+	}
+	if t.Empty {
+		return tree{}, &problem.Problem{
+			Summary: fmt.Sprintf("commit %.12s has no %s", rev.Commit, filepath.Join(t.Prefix, configFile)),
+			Hints:   []string{"Commit the file, or name its folder with --config or the input fleet-dir."},
+			Code:    problem.Usage,
+		}
+	}
+	return t, nil
+}
+
+// relativeTo makes the positions of err relative to the exported tree, as the
+// user knows them.
+func relativeTo(err error, root string) error {
+	for _, p := range problem.All(err) {
+		if rel, relErr := filepath.Rel(root, p.At.File); relErr == nil && p.At.File != "" && filepath.IsLocal(rel) {
+			p.At.File = rel
+		}
+	}
+	return err
+}
+
+// client gives the provider's client, nil when the fleet has none or its token
+// is not set.
+func (f *Flow) client(fl fleet.Fleet) (*hetzner.Client, error) {
+	if fl.Hetzner == nil {
+		return nil, nil
+	}
+	token := f.secret(fl.Hetzner.Token)
+	if token.IsZero() {
+		return nil, nil
+	}
+	endpoint := fl.Hetzner.Endpoint
+	if endpoint == "" {
+		endpoint = f.Getenv("HCLOUD_ENDPOINT")
+	}
+	return hetzner.New(hetzner.Options{Token: token, Endpoint: endpoint, PollInterval: fl.Hetzner.PollInterval, Fleet: fl.Name})
+}
+
+// mustClient is client for a command that cannot do without the provider when
+// the fleet declares one.
+func (f *Flow) mustClient(fl fleet.Fleet) (*hetzner.Client, error) {
+	c, err := f.client(fl)
+	if err == nil && c == nil && fl.Hetzner != nil {
+		return nil, &problem.Problem{
+			Summary: fmt.Sprintf("the Hetzner Cloud token is not set: environment variable %s is empty", fl.Hetzner.Token.Env),
+			Hints:   []string{"In a GitHub job hand it over in the step's env: from a secret; on a laptop export it."},
+		}
+	}
+	return c, err
+}
+
+// secret looks up what {env: NAME} refers to and has it masked.
+func (f *Flow) secret(ref fleet.EnvRef) secret.String {
+	if ref.Env == "" {
+		return secret.String{}
+	}
+	s := secret.New(f.Getenv(ref.Env))
+	if f.Secret != nil && !s.IsZero() {
+		f.Secret(s)
+	}
+	return s
+}
+
+// evaluator gives Nix with the search path of the environment.
+func (f *Flow) evaluator() *nix.Evaluator {
+	return nix.New(nix.Options{NixPath: f.Getenv("NIX_PATH")})
+}
+
+func (f *Flow) now() time.Time {
+	if f.Now != nil {
+		return f.Now()
+	}
+	return time.Now()
+}
+
+// oneLine gives an error's problems on one line, for a reason or a warning.
+func oneLine(err error) string {
+	var parts []string
+	for _, p := range problem.All(err) {
+		text := p.Error()
+		if p.Detail != "" {
+			text += " (" + strings.Join(strings.Fields(p.Detail), " ") + ")"
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}

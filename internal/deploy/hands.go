@@ -1,0 +1,271 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/flotilla-nix/flotilla/internal/closure"
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/generation"
+	"github.com/flotilla-nix/flotilla/internal/health"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
+	"github.com/flotilla-nix/flotilla/internal/remote"
+	"github.com/flotilla-nix/flotilla/internal/storepath"
+)
+
+const (
+	// lockTTL is how long a host's lock outlives its holder; a living one
+	// renews it.
+	lockTTL = time.Minute
+	// cleanupTimeout bounds what is done after a cancel.
+	cleanupTimeout = 30 * time.Second
+	// reserve is what a push must leave free on /nix.
+	reserve = 256 << 20
+)
+
+// hands holds what is in hand of each host between Prepare and Switch.
+type hands struct {
+	d      *deployment
+	pusher *closure.Pusher
+
+	mu   sync.Mutex
+	open map[string]*hand
+}
+
+// hand is one host in hand.
+type hand struct {
+	name    string
+	host    *generation.Host
+	target  remote.Target
+	unlock  func(context.Context) error
+	wanted  storepath.Path
+	result  plans.HostResult
+	started time.Time
+}
+
+func newHands(d *deployment) (*hands, error) {
+	pusher, err := closure.NewPusher(closure.Local{}, closure.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &hands{d: d, pusher: pusher, open: map[string]*hand{}}, nil
+}
+
+// close frees what was prepared and never switched.
+func (h *hands) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, hand := range h.open {
+		hand.release()
+	}
+	_ = h.pusher.Close()
+}
+
+// prepare connects, settles what an earlier run left, looks, locks and pushes.
+// A result ends the host's way.
+func (h *hands) prepare(ctx context.Context, name string) *plans.HostResult {
+	a := &hand{name: name, started: time.Now(), wanted: h.d.systems[name].OutPath}
+	a.result = plans.HostResult{Host: name, Wanted: a.wanted}
+	ended, err := h.ready(ctx, a)
+	if err != nil {
+		a.result.Outcome = fleet.Failed
+		if errors.Is(err, errUnsettled) {
+			a.result.Outcome = fleet.Unknown
+		}
+		if problem.CodeOf(err) == problem.Refused {
+			a.result.Outcome = fleet.HeldBack
+		}
+		a.result.Reason = oneLine(err)
+		ended = true
+	}
+	if !ended {
+		h.mu.Lock()
+		h.open[name] = a
+		h.mu.Unlock()
+		return nil
+	}
+	a.release()
+	a.result.Duration = time.Since(a.started)
+	return &a.result
+}
+
+// errUnsettled marks a host of which it is not known what it runs.
+var errUnsettled = errors.New("what an earlier deploy left could not be settled")
+
+// ready does the steps before the guard. It tells whether the host's way ends
+// here, with a.result filled.
+func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
+	deployment := h.d.hosts[a.name]
+	if a.target, err = h.d.targets.of(a.name, deployment); err != nil {
+		return false, err
+	}
+	a.host = generation.New(a.name, dialer(a.target, deployment), h.d.flow.Sink)
+
+	// The lock comes first: what another run has in hand must not be settled
+	// under it.
+	if a.unlock, err = lock(ctx, a.host, a.name, h.d.flow); err != nil {
+		return false, err
+	}
+	told, err := a.host.Settle(ctx)
+	a.result.Settled = told
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errUnsettled, err)
+	}
+	state, err := a.host.Look(ctx)
+	if err != nil {
+		return false, err
+	}
+	a.result.Was, a.result.Runs, a.result.Boots, a.result.Generation = state.Running, state.Running, state.BootDefault, state.Generation
+	switch {
+	case !state.NixOS:
+		return false, &problem.Problem{
+			Summary: a.name + " is not a NixOS host",
+			Hints:   []string{"Create its server from an image that is already NixOS."},
+		}
+	case state.Hold != nil:
+		a.result.Outcome = fleet.HeldBack
+		a.result.Reason = fmt.Sprintf("held by %s since %s: %s", state.Hold.By, state.Hold.At.UTC().Format(time.DateTime), state.Hold.Reason)
+		return true, nil
+	case state.Running == a.wanted && state.Profile == a.wanted && (state.BootDefault == a.wanted || state.BootDefault.IsZero()):
+		a.result.Outcome = fleet.Unchanged
+		h.publish(ctx, a)
+		return true, nil
+	case slices.Contains(state.FailedSystems, a.wanted) && !h.d.opts.RetryBad:
+		a.result.Outcome = fleet.HeldBack
+		a.result.Reason = "this very system was put back before; --retry-bad tries it again"
+		return true, nil
+	}
+	return false, h.push(ctx, a, state)
+}
+
+// lock takes the host's lock. One that is held is waited for as long as a dead
+// holder's lasts: who is alive renews it meanwhile and keeps it.
+func lock(ctx context.Context, host *generation.Host, name string, f *Flow) (func(context.Context) error, error) {
+	deadline := time.Now().Add(lockTTL + 5*time.Second)
+	for told := false; ; told = true {
+		unlock, err := host.Lock(ctx, f.By, lockTTL)
+		if problem.CodeOf(err) != problem.Refused || time.Now().After(deadline) {
+			return unlock, err
+		}
+		if !told {
+			progress.For(f.Sink, name).Note(progress.Lock, oneLine(err)+"; waiting in case its holder is dead")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(3 * time.Second):
+		}
+	}
+}
+
+// push copies the closure, after a look at the free space.
+func (h *hands) push(ctx context.Context, a *hand, state fleet.HostState) error {
+	report := progress.For(h.d.flow.Sink, a.name)
+	return report.Do(progress.Push, func() error {
+		conn, err := remote.Dial(ctx, a.target)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
+		s := &session{conn: conn, prefix: escalation(a.target.User, h.d.hosts[a.name])}
+		transfer, err := h.pusher.Plan(ctx, s, a.wanted)
+		if err != nil {
+			return err
+		}
+		defer transfer.Close()
+		if need := transfer.NAR + reserve; state.FreeNix > 0 && need > state.FreeNix {
+			return &problem.Problem{
+				Summary: fmt.Sprintf("not enough space on /nix of %s: %d MB are needed, %d MB are free", a.name, need>>20, state.FreeNix>>20),
+				Hints:   []string{"Free some with nix-collect-garbage on the host."},
+			}
+		}
+		pushed, err := transfer.Send(ctx, func(ctx context.Context) error { return a.host.Root(ctx, a.wanted) },
+			func(donePaths, totalPaths int, _, _ int64) {
+				report.Count(progress.Push, int64(donePaths), int64(totalPaths), "paths")
+			})
+		a.result.Pushed = pushed
+		return err
+	})
+}
+
+// switchTo activates, confirms and commits, or puts the host back.
+func (h *hands) switchTo(ctx context.Context, name string) plans.HostResult {
+	h.mu.Lock()
+	a := h.open[name]
+	delete(h.open, name)
+	h.mu.Unlock()
+	defer a.release()
+
+	settings, err := h.d.tree.Fleet.HostSettings(name, h.d.hosts[name].Tags)
+	if err != nil {
+		a.result.Outcome, a.result.Reason = fleet.Failed, oneLine(err)
+		return a.result
+	}
+	policy := h.d.tree.Fleet.Rollout
+	switched := a.host.Switch(ctx, generation.Request{
+		ID:                newID(h.d.flow.now(), h.d.tree.Revision.Commit),
+		New:               a.wanted,
+		Kind:              fleet.RecordDeploy,
+		Commit:            h.d.tree.Revision.Commit,
+		By:                h.d.flow.By,
+		ActivationTimeout: policy.ActivationTimeout,
+		ConfirmTimeout:    confirmTimeout(settings.Health),
+		KeepGenerations:   policy.KeepGenerations,
+		AcceptRunning:     h.d.opts.AcceptRunning,
+		Confirm:           confirm(a.target.Address, settings.Health),
+	})
+	switched.Settled, switched.Pushed = a.result.Settled, a.result.Pushed
+	switched.Warnings = append(a.result.Warnings, switched.Warnings...)
+	switched.Duration = time.Since(a.started)
+	a.result = switched
+	if switched.Outcome == fleet.Deployed {
+		h.publish(ctx, a)
+	}
+	return a.result
+}
+
+// publish writes what the host runs to its server's labels. A failure is a
+// warning: the host is well.
+func (h *hands) publish(ctx context.Context, a *hand) {
+	if err := h.d.flow.publish(ctx, h.d.client, h.d.account, a.name, func(p *fleet.Published) {
+		p.SystemHash, p.Commit, p.Held = a.wanted.Hash(), h.d.tree.Revision.Commit, false
+	}); err != nil {
+		a.result.Warnings = append(a.result.Warnings, "labels not written: "+oneLine(err))
+	}
+}
+
+// release frees the host's lock, also after a cancel.
+func (a *hand) release() {
+	if a.unlock == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	if err := a.unlock(ctx); err != nil {
+		a.result.Warnings = append(a.result.Warnings, "the host's lock was not freed: "+oneLine(err))
+	}
+	a.unlock = nil
+}
+
+// confirm runs the host's health checks.
+func confirm(address string, checks []fleet.Check) func(context.Context, generation.Session) ([]plans.CheckResult, error) {
+	return func(ctx context.Context, s generation.Session) ([]plans.CheckResult, error) {
+		return health.Wait(ctx, checks, health.Target{Address: address, Session: s}, func(plans.CheckResult) {})
+	}
+}
+
+// confirmTimeout gives the checks their time, one after the other in the worst
+// case, and a minute for the login and the look around them.
+func confirmTimeout(checks []fleet.Check) time.Duration {
+	total := time.Minute
+	for _, c := range checks {
+		total += c.Within
+	}
+	return total
+}

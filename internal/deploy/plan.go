@@ -1,0 +1,258 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/nix"
+	"github.com/flotilla-nix/flotilla/internal/planner"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
+	"github.com/flotilla-nix/flotilla/internal/provision"
+)
+
+// PlanOptions say what to compare.
+type PlanOptions struct {
+	Base string         // "": the head's first parent
+	Head string         // "": HEAD
+	On   fleet.Selector // limits hosts and their servers
+}
+
+// Plan compares two revisions of the fleet repo, and the older one with what
+// the last deploys published. It runs nothing of the repository's but a
+// restricted evaluation, builds nothing and opens no connection to a host.
+// What could not be found out is in the plan's Missing; an error means that
+// there is no plan at all.
+func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
+	w, err := f.open(ctx)
+	if err != nil {
+		return plans.Plan{}, err
+	}
+	defer w.close()
+	base, head, err := w.revisions(ctx, opts)
+	if err != nil {
+		return plans.Plan{}, err
+	}
+	headTree, err := w.mustExport(ctx, head)
+	if err != nil {
+		return plans.Plan{}, err
+	}
+	var missing, warnings []plans.Gap
+	baseTree, err := w.export(ctx, base)
+	if err != nil {
+		// A broken base must not keep its own repair from being planned.
+		missing = append(missing, gap("base revision", err))
+		baseTree = tree{Revision: base, Empty: true}
+	}
+
+	account, looked, gaps := f.lookAtAccount(ctx, baseTree, headTree)
+	missing = append(missing, gaps.missing...)
+	warnings = append(warnings, gaps.warnings...)
+
+	// The pull request's own change is declared against declared, so that a
+	// drifted account does not show up in it.
+	baseState := provision.Applied(baseTree.Fleet)
+	input := planner.Input{
+		Fleet: headTree.Fleet.Name, Base: base, Head: head,
+		Resources: provision.Diff(headTree.Fleet, baseState),
+	}
+	facts := provision.Facts(headTree.Fleet, account)
+	evaluator := f.evaluator()
+
+	baseHosts := f.evaluate(ctx, evaluator, baseTree, provision.Facts(baseTree.Fleet, account), opts.On, &missing)
+	headHosts := f.evaluate(ctx, evaluator, headTree, facts, opts.On, &missing)
+	hosts, hostGaps, hostWarnings := planner.Hosts(baseHosts, headHosts, facts)
+	input.Hosts = hosts
+	missing = append(missing, hostGaps...)
+	warnings = append(warnings, hostWarnings...)
+
+	if looked {
+		input.Current = published(account)
+		if !baseTree.Empty {
+			input.PendingResources = provision.Diff(baseTree.Fleet, account)
+			pending, gaps := f.pendingHosts(ctx, w, evaluator, baseTree, baseHosts, account)
+			input.PendingHosts = pending
+			missing = append(missing, gaps...)
+		}
+	}
+	input.Missing, input.Warnings = missing, warnings
+	return planner.Assemble(input), nil
+}
+
+// revisions resolves base and head.
+func (w *workspace) revisions(ctx context.Context, opts PlanOptions) (base, head plans.Revision, err error) {
+	name := opts.Head
+	if name == "" {
+		name = "HEAD"
+	}
+	if head, err = w.repo.Resolve(ctx, name); err != nil {
+		return base, head, err
+	}
+	if opts.Base != "" {
+		base, err = w.repo.Resolve(ctx, opts.Base)
+		return base, head, err
+	}
+	parent, err := w.repo.FirstParent(ctx, head.Commit)
+	if err != nil || parent == "" {
+		return base, head, err
+	}
+	base, err = w.repo.Resolve(ctx, parent)
+	return base, head, err
+}
+
+type gaps struct{ missing, warnings []plans.Gap }
+
+// lookAtAccount reads what exists at the provider. Provider and token come
+// from the base: a head that changes them must not make a request happen.
+func (f *Flow) lookAtAccount(ctx context.Context, base, head tree) (fleet.Account, bool, gaps) {
+	warn := func(text string) (fleet.Account, bool, gaps) {
+		return fleet.Account{}, false, gaps{warnings: []plans.Gap{{Subject: "account", Text: text}}}
+	}
+	if base.Empty {
+		return warn("The base has no flotilla.yaml, so the account was not looked at; everything is shown as new.")
+	}
+	if !reflect.DeepEqual(base.Fleet.Hetzner, head.Fleet.Hetzner) {
+		return fleet.Account{}, false, gaps{missing: []plans.Gap{{
+			Subject: "account",
+			Text:    "The change edits the provider section. It cannot be previewed against the account: what a plan asks and with which token comes from the base.",
+		}}}
+	}
+	client, err := f.client(base.Fleet)
+	switch {
+	case err != nil:
+		return fleet.Account{}, false, gaps{missing: []plans.Gap{gap("account", err)}}
+	case client == nil && base.Fleet.Hetzner != nil:
+		return warn(fmt.Sprintf("No API token (%s is not set): what exists at the provider was not looked at, so drift and what is pending are not shown.", base.Fleet.Hetzner.Token.Env))
+	case client == nil:
+		return fleet.Account{}, false, gaps{}
+	}
+	account, err := client.Account(ctx, base.Fleet)
+	if err != nil {
+		return fleet.Account{}, false, gaps{missing: []plans.Gap{gap("account", err)}}
+	}
+	return account, true, gaps{}
+}
+
+// evaluate gives the evaluations of the selected hosts of a tree. Problems of
+// the hive as a whole become gaps, those of one host stay with it.
+func (f *Flow) evaluate(ctx context.Context, evaluator *nix.Evaluator, t tree, facts fleet.Facts, on fleet.Selector, missing *[]plans.Gap) map[string]plans.Evaluation {
+	if t.Empty {
+		return nil
+	}
+	source := t.source(facts, false)
+	deployments, err := evaluator.Hosts(ctx, source)
+	if err != nil && len(deployments) == 0 {
+		*missing = append(*missing, gap("hive at "+short(t.Revision), relativeTo(err, t.Root)))
+		return nil
+	}
+	hosts := selected(on, deployments)
+	result := evaluator.Evaluate(ctx, source, hosts, f.Sink)
+	unreadable, rest := nix.ByHost(err)
+	for host, p := range unreadable {
+		result[host] = plans.Evaluation{Err: p}
+	}
+	if rest != nil {
+		*missing = append(*missing, gap("hive at "+short(t.Revision), rest))
+	}
+	for _, e := range result {
+		if e.Err != nil {
+			_ = relativeTo(e.Err, t.Root)
+		}
+	}
+	return result
+}
+
+// pendingHosts compares what the last deploys published with the base: hosts
+// whose deployed revision is older, with the change that waits for them.
+func (f *Flow) pendingHosts(ctx context.Context, w *workspace, evaluator *nix.Evaluator, base tree, baseHosts map[string]plans.Evaluation, account fleet.Account) ([]plans.Host, []plans.Gap) {
+	var missing []plans.Gap
+	byCommit := map[string][]string{}
+	for host, e := range baseHosts {
+		server, ok := account.Servers[host]
+		if !ok || e.Err != nil || server.Published.SystemHash == e.System.OutPath.Hash() {
+			continue
+		}
+		byCommit[server.Published.Commit] = append(byCommit[server.Published.Commit], host)
+	}
+	commits := make([]string, 0, len(byCommit))
+	for commit := range byCommit {
+		commits = append(commits, commit)
+	}
+	slices.Sort(commits)
+
+	var pending []plans.Host
+	facts := provision.Facts(base.Fleet, account)
+	for _, commit := range commits {
+		hosts := byCommit[commit]
+		slices.Sort(hosts)
+		wanted := only(baseHosts, hosts)
+		var deployed map[string]plans.Evaluation
+		if commit != "" {
+			old, err := w.deployedTree(ctx, commit)
+			if err != nil {
+				missing = append(missing, gap("deployed revision "+short(plans.Revision{Commit: commit}), err))
+				continue
+			}
+			f.progress().Note(progress.Evaluate, fmt.Sprintf("deployed revision %.12s, for what is pending", commit))
+			deployed = evaluator.Evaluate(ctx, old.source(facts, false), hosts, f.Sink)
+		}
+		changes, gaps, _ := planner.Hosts(deployed, wanted, facts)
+		for i := range changes {
+			if account.Servers[changes[i].Name].Published.Held {
+				changes[i].Notes = append(changes[i].Notes, "held: a deploy does not touch it until it is released")
+			}
+		}
+		pending = append(pending, changes...)
+		missing = append(missing, gaps...)
+	}
+	return pending, missing
+}
+
+func (w *workspace) deployedTree(ctx context.Context, commit string) (tree, error) {
+	rev, err := w.repo.Resolve(ctx, commit)
+	if err != nil {
+		return tree{}, err
+	}
+	return w.mustExport(ctx, rev)
+}
+
+func (f *Flow) progress() progress.Reporter { return progress.For(f.Sink, "") }
+
+func published(account fleet.Account) *plans.Current {
+	current := &plans.Current{Hosts: map[string]fleet.Published{}}
+	for name, server := range account.Servers {
+		current.Hosts[name] = server.Published
+	}
+	return current
+}
+
+// selected gives the names that a selector picks, sorted. An exact name that
+// does not exist in this revision is no error: it may exist in the other one.
+func selected(on fleet.Selector, deployments map[string]plans.Deployment) []string {
+	var hosts []string
+	for host, d := range deployments {
+		if on.Match(host, d.Tags) {
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts
+}
+
+func only(all map[string]plans.Evaluation, hosts []string) map[string]plans.Evaluation {
+	some := map[string]plans.Evaluation{}
+	for _, host := range hosts {
+		some[host] = all[host]
+	}
+	return some
+}
+
+func gap(subject string, err error) plans.Gap {
+	return plans.Gap{Subject: subject, Text: problem.Text(err)}
+}
+
+func short(rev plans.Revision) string { return fmt.Sprintf("%.12s", rev.Commit) }

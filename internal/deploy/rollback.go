@@ -1,0 +1,208 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/generation"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/rollout"
+)
+
+// RollbackOptions say what to go back to.
+type RollbackOptions struct {
+	On       fleet.Selector
+	To       string // "previous", a generation number, or a commit (prefix of at least 7 characters)
+	Reason   string
+	DryRun   bool
+	Approve  func(map[string]fleet.Record) error // asked once, host → what it would go back to
+	Draining <-chan struct{}
+}
+
+// Rollback takes hosts back to an older confirmed system, by the same way as a
+// deploy, and holds them there until they are released. It needs no
+// evaluation of systems and no build.
+func (f *Flow) Rollback(ctx context.Context, opts RollbackOptions) (plans.Result, error) {
+	result := plans.Result{Version: plans.Version, Command: "rollback", Started: f.now().UTC()}
+	err := f.rollback(ctx, opts, &result)
+	result.Duration = f.now().Sub(result.Started)
+	result.ExitCode = plans.CodeOf(outcomes(result.Hosts))
+	if err != nil {
+		result.ExitCode = problem.Worse(result.ExitCode, problem.CodeOf(err))
+		result.Failure = problem.Text(err)
+	}
+	return result, err
+}
+
+func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans.Result) error {
+	v, done, err := f.view(ctx, opts.On)
+	if err != nil {
+		return err
+	}
+	defer done()
+	result.Fleet, result.Revision = v.tree.Fleet.Name, v.tree.Revision
+
+	targets := map[string]fleet.Record{}
+	var failed []error
+	for _, name := range slices.Sorted(maps.Keys(v.hosts)) {
+		record, err := v.rollbackTarget(ctx, name, opts.To)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		targets[name] = record
+	}
+	if err := joinProblems(failed); err != nil {
+		return err
+	}
+	if opts.Approve != nil {
+		if err := opts.Approve(targets); err != nil {
+			return err
+		}
+	}
+	if opts.DryRun {
+		for _, name := range slices.Sorted(maps.Keys(targets)) {
+			r := targets[name]
+			result.Hosts = append(result.Hosts, plans.HostResult{
+				Host: name, Outcome: fleet.Unchanged, Wanted: r.System,
+				Reason: fmt.Sprintf("dry run: would go back to commit %.12s", r.Commit),
+			})
+		}
+		return nil
+	}
+	tags := map[string][]string{}
+	for host, d := range v.hosts {
+		tags[host] = d.Tags
+	}
+	policy := v.tree.Fleet.Rollout
+	result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), rollout.Steps{
+		Prepare: func(context.Context, string) *plans.HostResult { return nil },
+		Switch: func(ctx context.Context, name string) plans.HostResult {
+			return v.rollbackHost(ctx, name, targets[name], opts.Reason)
+		},
+	}, rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure, Draining: opts.Draining})
+	return nil
+}
+
+// rollbackTarget picks the record of the system to go back to.
+func (v *view) rollbackTarget(ctx context.Context, name, to string) (fleet.Record, error) {
+	host, _, err := v.host(name)
+	if err != nil {
+		return fleet.Record{}, err
+	}
+	state, err := host.Look(ctx)
+	if err != nil {
+		return fleet.Record{}, err
+	}
+	confirmed, err := host.Confirmed(ctx)
+	if err != nil {
+		return fleet.Record{}, err
+	}
+	record, err := generation.Target(confirmed, state.Running, to)
+	if err != nil {
+		return fleet.Record{}, &problem.Problem{
+			Summary: fmt.Sprintf("%s cannot go back to %s", name, to), Cause: err,
+			Hints: []string{"flotilla history --on " + name + " shows what was deployed; only confirmed systems that are still in the host's store can be gone back to."},
+		}
+	}
+	return record, nil
+}
+
+func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, reason string) plans.HostResult {
+	started := time.Now()
+	fail := func(err error) plans.HostResult {
+		result := plans.HostResult{Host: name, Outcome: fleet.Failed, Wanted: to.System, Reason: oneLine(err), Duration: time.Since(started)}
+		if problem.CodeOf(err) == problem.Refused {
+			result.Outcome = fleet.HeldBack
+		}
+		return result
+	}
+	host, address, err := v.host(name)
+	if err != nil {
+		return fail(err)
+	}
+	unlock, err := lock(ctx, host, name, v.flow)
+	if err != nil {
+		return fail(err)
+	}
+	a := &hand{unlock: unlock}
+	defer a.release()
+	told, err := host.Settle(ctx)
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", errUnsettled, err))
+	}
+
+	settings, err := v.tree.Fleet.HostSettings(name, v.hosts[name].Tags)
+	if err != nil {
+		return fail(err)
+	}
+	policy := v.tree.Fleet.Rollout
+	if reason == "" {
+		reason = "rolled back by hand"
+	}
+	result := host.Switch(ctx, generation.Request{
+		ID: newID(v.flow.now(), to.Commit), New: to.System, Kind: fleet.RecordRollback,
+		Commit: to.Commit, By: v.flow.By, Reason: reason,
+		ActivationTimeout: policy.ActivationTimeout, ConfirmTimeout: confirmTimeout(settings.Health),
+		KeepGenerations: policy.KeepGenerations,
+		// Somebody may have tried things by hand; a rollback is how they get out of it.
+		AcceptRunning: true,
+		Confirm:       confirm(address, settings.Health),
+		Hold:          &fleet.Hold{By: v.flow.By, At: v.flow.now().UTC(), Reason: reason},
+	})
+	result.Settled, result.Duration = told, time.Since(started)
+	if result.Outcome == fleet.Deployed {
+		if err := v.flow.publish(ctx, v.client, v.account, name, func(p *fleet.Published) {
+			p.SystemHash, p.Commit, p.Held = to.System.Hash(), to.Commit, true
+		}); err != nil {
+			result.Warnings = append(result.Warnings, "labels not written: "+oneLine(err))
+		}
+	}
+	return result
+}
+
+// Release lets deploys reach held hosts again.
+func (f *Flow) Release(ctx context.Context, on fleet.Selector) (plans.Result, error) {
+	result := plans.Result{Version: plans.Version, Command: "release", Started: f.now().UTC()}
+	v, done, err := f.view(ctx, on)
+	if err != nil {
+		result.ExitCode, result.Failure = problem.CodeOf(err), problem.Text(err)
+		return result, err
+	}
+	defer done()
+	result.Fleet, result.Revision = v.tree.Fleet.Name, v.tree.Revision
+	for _, name := range slices.Sorted(maps.Keys(v.hosts)) {
+		result.Hosts = append(result.Hosts, v.release(ctx, name))
+	}
+	result.Duration = f.now().Sub(result.Started)
+	result.ExitCode = plans.CodeOf(outcomes(result.Hosts))
+	return result, nil
+}
+
+func (v *view) release(ctx context.Context, name string) plans.HostResult {
+	result := plans.HostResult{Host: name, Outcome: fleet.Unchanged}
+	host, _, err := v.host(name)
+	if err == nil {
+		var state fleet.HostState
+		if state, err = host.Look(ctx); err == nil {
+			result.Was, result.Runs, result.Boots, result.Generation = state.Running, state.Running, state.BootDefault, state.Generation
+			result.Reason = "was not held"
+			if state.Hold != nil {
+				result.Reason = "released"
+				err = host.Release(ctx)
+			}
+		}
+	}
+	if err == nil {
+		err = v.flow.publish(ctx, v.client, v.account, name, func(p *fleet.Published) { p.Held = false })
+	}
+	if err != nil {
+		result.Outcome, result.Reason = fleet.Failed, oneLine(err)
+	}
+	return result
+}

@@ -1,0 +1,136 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/generation"
+	"github.com/flotilla-nix/flotilla/internal/hetzner"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
+	"github.com/flotilla-nix/flotilla/internal/remote"
+)
+
+// firstBoot bounds the wait for a new server's first answer.
+const firstBoot = 5 * time.Minute
+
+// welcome waits until each new server answers, and replaces its throw-away
+// host key by one that was made on the host and has never left it. New is a
+// server without a confirmed deployment.
+func (d *deployment) welcome(ctx context.Context) error {
+	var group errgroup.Group
+	hosts := slices.Sorted(maps.Keys(d.hosts))
+	failed := make([]error, len(hosts))
+	for i, host := range hosts {
+		server, ok := d.account.Servers[host]
+		if !ok || server.Published.SystemHash != "" && server.Published.NextHostKey == "" {
+			continue
+		}
+		target, err := d.targets.of(host, d.hosts[host])
+		if err != nil {
+			failed[i] = err
+			continue
+		}
+		group.Go(func() error {
+			failed[i] = d.welcomeHost(ctx, host, target, server)
+			return nil
+		})
+	}
+	_ = group.Wait() // the goroutines keep their errors in failed
+	return joinProblems(failed)
+}
+
+func (d *deployment) welcomeHost(ctx context.Context, host string, target remote.Target, server fleet.AccountServer) error {
+	report := progress.For(d.flow.Sink, host)
+	err := report.Do(progress.Wait, func() error {
+		waiting, cancel := context.WithTimeout(ctx, firstBoot)
+		defer cancel()
+		conn, err := remote.WaitReachable(waiting, target, func(err error) { report.Log(progress.Wait, oneLine(err)) })
+		if err != nil {
+			return err
+		}
+		seen := conn.RemoteKey()
+		_ = conn.Close()
+		if server.Published.NextHostKey != "" && remote.Fingerprint(seen) == server.Published.NextHostKey {
+			// An earlier run ended between the two labels.
+			return d.pin(ctx, host, server.Published.NextHostKey, "")
+		}
+		return nil
+	})
+	if err != nil || d.server(host).Published.HostKey != server.Published.HostKey {
+		return err
+	}
+	return report.Do(progress.HostKey, func() error { return d.replaceHostKey(ctx, host, target) })
+}
+
+// replaceHostKey publishes the new key's fingerprint before the key is put in
+// place and takes the old one away after a login has seen the new one, so that
+// an end at any point leaves a host that the labels still describe.
+func (d *deployment) replaceHostKey(ctx context.Context, host string, target remote.Target) error {
+	h := generation.New(host, dialer(target, d.hosts[host]), d.flow.Sink)
+	line, err := h.PrepareHostKey(ctx)
+	if err != nil {
+		return err
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return &problem.Problem{Summary: "the host key that " + host + " made is not a public key", Cause: err}
+	}
+	next, old := remote.Fingerprint(key), d.server(host).Published.HostKey
+	if err := d.pin(ctx, host, old, next); err != nil {
+		return err
+	}
+	if err := h.ActivateHostKey(ctx); err != nil {
+		return err
+	}
+	target.HostKeys = []string{next}
+	waiting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	conn, err := remote.WaitReachable(waiting, target, func(error) {})
+	if err != nil {
+		return err
+	}
+	_ = conn.Close()
+	return d.pin(ctx, host, next, "")
+}
+
+func (d *deployment) server(host string) fleet.AccountServer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.account.Servers[host]
+}
+
+// pin publishes a host's fingerprints and keeps them for later logins.
+func (d *deployment) pin(ctx context.Context, host, key, next string) error {
+	set := func(p *fleet.Published) { p.HostKey, p.NextHostKey = key, next }
+	if err := d.flow.publish(ctx, d.client, d.account, host, set); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	server := d.account.Servers[host]
+	set(&server.Published)
+	d.account.Servers[host] = server
+	return nil
+}
+
+// publish changes what a server's labels say. Hosts without a server have none.
+func (f *Flow) publish(ctx context.Context, client *hetzner.Client, account fleet.Account, host string, change func(*fleet.Published)) error {
+	server, ok := account.Servers[host]
+	if client == nil || !ok {
+		return nil
+	}
+	p := server.Published
+	change(&p)
+	return client.Publish(ctx, server.ID, p)
+}
+
+// joinProblems joins the errors that are not nil.
+func joinProblems(all []error) error { return errors.Join(all...) }
