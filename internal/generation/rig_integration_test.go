@@ -5,6 +5,7 @@ package generation_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/netip"
@@ -34,13 +35,13 @@ const (
 var systems = []string{
 	"old", "good", "good2", "good3", "refuses", "needs-reboot", "panics", "hangs", "hangs-hard", "lies", "reexecs", "cuts",
 	"drops-keeper", "breaks-helper", "reboots", "slow", "unit-fails", "flaps", "activation-fails", "other-fails",
-	"boot-fails", "boot-slow", "powers-off", "old-stuck", "old-fails",
+	"boot-fails", "boot-slow", "boot-late", "old-stuck", "old-fails",
 }
 
 var machines *machine.Docker
 
-// at most so many hosts at a time; two cores bear it.
-var room = make(chan struct{}, 6)
+// parallel is how many hosts run at a time: mostly they wait.
+const parallel = "8"
 
 func TestMain(m *testing.M) {
 	code, err := withRig(m)
@@ -83,6 +84,9 @@ func withRig(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		return 1, err
+	}
 	code := m.Run()
 	_, err = machine.Cleanup(ctx, labName)
 	return code, err
@@ -94,11 +98,10 @@ type rig struct {
 	id     int64
 	name   string
 	addr   netip.Addr
-	cut    atomic.Bool // the network between controller and host is cut
+	cut    atomic.Bool // the network between all controllers and the host is cut
 	mu     sync.Mutex
 	events []string
 	paths  map[string]storepath.Path
-	onLine func(string)
 	onStep func(progress.Event)
 }
 
@@ -110,8 +113,6 @@ var (
 func newRig(t *testing.T, keys ...string) *rig {
 	t.Helper()
 	t.Parallel()
-	room <- struct{}{}
-	t.Cleanup(func() { <-room })
 	nextMu.Lock()
 	nextID++
 	id := nextID
@@ -188,7 +189,15 @@ func (r *rig) dump(ctx context.Context) {
 
 // host is a controller. Each has a lock token of its own.
 func (r *rig) host() *generation.Host {
-	h := generation.New("host", r.dial, progress.Func(func(e progress.Event) {
+	h, _ := r.controller()
+	return h
+}
+
+// controller gives a controller, and what kills it: it never reaches the host
+// again.
+func (r *rig) controller() (h *generation.Host, kill func()) {
+	dead := new(atomic.Bool)
+	h = generation.New("host", func(ctx context.Context) (generation.Session, error) { return r.dial(ctx, dead) }, progress.Func(func(e progress.Event) {
 		r.mu.Lock()
 		r.events = append(r.events, fmt.Sprintf("%s %s %s %s", e.Time.Format("05.000"), e.Kind, e.Step, e.Text))
 		r.mu.Unlock()
@@ -197,7 +206,7 @@ func (r *rig) host() *generation.Host {
 		}
 	}))
 	h.Hasten()
-	return h
+	return h, func() { dead.Store(true) }
 }
 
 func (r *rig) request(name string) generation.Request {
@@ -235,29 +244,30 @@ func (r *rig) expect(running, boots string) fleet.HostState {
 }
 
 // dial gives a session by docker exec.
-func (r *rig) dial(ctx context.Context) (generation.Session, error) {
-	if r.cut.Load() {
+func (r *rig) dial(ctx context.Context, dead *atomic.Bool) (generation.Session, error) {
+	if r.cut.Load() || dead.Load() {
 		return nil, errors.New("no route to host")
 	}
 	if _, err := docker(ctx, nil, "exec", r.name, "true"); err != nil {
 		return nil, fmt.Errorf("connection refused: %w", err)
 	}
-	return &execSession{rig: r}, nil
+	return &execSession{rig: r, dead: dead}, nil
 }
 
 type execSession struct {
 	rig    *rig
+	dead   *atomic.Bool
 	broken atomic.Bool
 }
 
 var errBroken = errors.New("connection lost")
 
 func (s *execSession) Run(ctx context.Context, stdin io.Reader, argv ...string) (process.Result, error) {
-	if s.broken.Load() || s.rig.cut.Load() {
+	if s.broken.Load() || s.dead.Load() || s.rig.cut.Load() {
 		return process.Result{}, errBroken
 	}
 	result, err := docker(ctx, stdin, append([]string{"exec", "-i", s.rig.name}, argv...)...)
-	if s.rig.cut.Load() {
+	if s.rig.cut.Load() || s.dead.Load() {
 		s.broken.Store(true)
 		return process.Result{}, errBroken
 	}

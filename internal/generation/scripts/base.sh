@@ -126,7 +126,7 @@ add_history() {
 # blame yes|no: remember the new system as one that was put back, or forget it.
 blame() {
   {
-    grep -vxF "$new" "$lib/bad" 2>/dev/null | tail -n 49
+    grep -vxF -e "$new" "$lib/bad" 2>/dev/null | tail -n 49
     [ "$1" = no ] || echo "$new"
   } >"$lib/bad.new" && sync "$lib/bad.new" && mv -f "$lib/bad.new" "$lib/bad"
 }

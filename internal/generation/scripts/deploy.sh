@@ -181,11 +181,11 @@ units() {
   load "$1"
   shift
   failed_units | while read -r unit; do
-    grep -qxF "$unit" "$dir/failed" || echo "failed $(changed "$unit") $unit"
+    grep -qxF -e "$unit" "$dir/failed" || echo "failed $(changed "$unit") $unit"
   done
   active_units >"$here/active.now"
   while read -r unit; do
-    if ! grep -qxF "$unit" "$here/active.now" && watched "$unit"; then echo "down $unit"; fi
+    if ! grep -qxF -e "$unit" "$here/active.now" && watched "$unit"; then echo "down $unit"; fi
   done <"$dir/active"
   for unit; do
     echo "unit $unit"

@@ -126,16 +126,16 @@ reboot_back() {
 units_back() {
   active_units >"$here/active.now"
   while read -r unit; do
-    if ! grep -qxF "$unit" "$here/active.now" && watched "$unit"; then
+    if ! grep -qxF -e "$unit" "$here/active.now" && watched "$unit"; then
       timeout -k 5 60 systemctl start "$unit"
     fi
   done <"$dir/active"
   active_units >"$here/active.now"
   while read -r unit; do
-    if ! grep -qxF "$unit" "$here/active.now" && watched "$unit" && ! is_starting "$unit"; then echo "$unit"; fi
+    if ! grep -qxF -e "$unit" "$here/active.now" && watched "$unit" && ! is_starting "$unit"; then echo "$unit"; fi
   done <"$dir/active" >"$here/down"
   failed_units | while read -r unit; do
-    grep -qxF "$unit" "$dir/failed" || grep -qxF "$unit" "$here/down" || echo "$unit" >>"$here/down"
+    grep -qxF -e "$unit" "$dir/failed" || grep -qxF -e "$unit" "$here/down" || echo "$unit" >>"$here/down"
   done
 }
 
