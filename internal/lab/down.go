@@ -28,7 +28,7 @@ func Down(ctx context.Context, opt DownOptions) error {
 	if err != nil {
 		return err
 	}
-	release, _, err := lock(filepath.Join(l.root, "up.lock"), true)
+	release, err := lock(ctx, filepath.Join(l.root, "up.lock"))
 	if err != nil {
 		return err
 	}

@@ -309,7 +309,19 @@ func TestLabWithMachines(t *testing.T) {
 		t.Errorf("the deleted server's container is %s", state)
 	}
 
+	// One process per name, and no lab on top of another's containers.
+	serve := lab.ServeOptions{Name: w.name, Listen: "127.0.0.1:0", Machines: lab.MachinesDocker, Log: t.Logf}
+	if err := lab.Serve(w.ctx, serve); err == nil || !strings.Contains(err.Error(), "served already") {
+		t.Errorf("a second process: %v", err)
+	}
 	w.killServe()
+	state := os.Getenv("XDG_STATE_HOME")
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	err = lab.Up(w.ctx, lab.UpOptions{Name: w.name, Listen: "127.0.0.1:0", Say: t.Logf})
+	if err == nil || !strings.Contains(err.Error(), "1 containers of another lab") {
+		t.Errorf("a lab that begins anew: %v", err)
+	}
+	t.Setenv("XDG_STATE_HOME", state)
 	w.must(lab.Down(w.ctx, lab.DownOptions{Name: w.name, Say: t.Logf}))
 	w.nothingIsLeft()
 }

@@ -18,6 +18,7 @@
 package lab
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/lab/machine"
 	"github.com/flotilla-nix/flotilla/internal/problem"
@@ -35,6 +37,9 @@ import (
 
 // DefaultName is the lab that is meant when none is named.
 const DefaultName = "default"
+
+// lockLimit is longer than the slowest `lab up`, which builds images.
+const lockLimit = 15 * time.Minute
 
 // tokenLength is what the real API's tokens have.
 const tokenLength = 64
@@ -123,40 +128,45 @@ func (l lab) others() (bool, error) {
 	return false, nil
 }
 
-// lock keeps other processes out until release is called; wait false means to
-// give up at once (locked is false then).
-func lock(file string, wait bool) (release func(), locked bool, err error) {
+// lock waits until no other process holds the file's lock, at most lockLimit;
+// release gives it back.
+func lock(ctx context.Context, file string) (release func(), err error) {
+	var failure error
+	held, err := until(ctx, lockLimit, func() bool {
+		release, failure = tryLock(file)
+		return release != nil || failure != nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !held:
+		return nil, &problem.Problem{Summary: "another `flotilla lab` command does not end", Hints: []string{"It holds " + file + "."}}
+	}
+	return release, failure
+}
+
+// tryLock gives nil without an error when somebody else holds the lock.
+func tryLock(file string) (release func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, false, fmt.Errorf("lock: %w", err)
+		return nil, fmt.Errorf("lock: %w", err)
 	}
-	how := syscall.LOCK_EX
-	if !wait {
-		how |= syscall.LOCK_NB
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the lab's own file
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
 	}
-	for {
-		f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the lab's own file
-		if err != nil {
-			return nil, false, fmt.Errorf("lock: %w", err)
-		}
-		if err := syscall.Flock(int(f.Fd()), how); err != nil {
-			_ = f.Close()
-			if errors.Is(err, syscall.EWOULDBLOCK) {
-				return nil, false, nil
-			}
-			return nil, false, fmt.Errorf("lock %s: %w", file, err)
-		}
-		// Down removes the file; who waited for a file that is gone holds nothing.
-		held, err := f.Stat()
-		if err == nil {
-			if there, err := os.Stat(file); err == nil && os.SameFile(held, there) {
-				return func() { _ = f.Close() }, true, nil // closing gives the lock back
-			}
-		}
-		_ = f.Close()
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			return nil, false, fmt.Errorf("lock: %w", err)
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		// Down removes the file; who opened one that is gone holds nothing.
+		held, heldErr := f.Stat()
+		if there, err := os.Stat(file); heldErr == nil && err == nil && os.SameFile(held, there) {
+			return func() { _ = f.Close() }, nil // closing gives the lock back
 		}
 	}
+	_ = f.Close()
+	if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("lock %s: %w", file, err)
+	}
+	return nil, nil
 }
 
 func newToken() string {

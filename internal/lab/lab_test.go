@@ -55,20 +55,42 @@ func TestSettingsSurviveAndTokensDiffer(t *testing.T) {
 	}
 }
 
-func TestLock(t *testing.T) {
+func TestLockIsExclusiveAlsoWhenItsFileIsRemoved(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a", "lock")
-	release, locked, err := lock(file, false)
-	if err != nil || !locked {
-		t.Fatal(locked, err)
+	release, err := lock(context.Background(), file)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, again, err := lock(file, false); again || err != nil {
-		t.Errorf("a second lock: %v, %v", again, err)
+	second := make(chan func(), 1)
+	go func() {
+		release, err := lock(context.Background(), file)
+		if err != nil {
+			t.Error(err)
+		}
+		second <- release
+	}()
+	select {
+	case <-second:
+		t.Fatal("two hold the lock")
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := os.Remove(file); err != nil { // as Down does while it holds the lock
+		t.Fatal(err)
 	}
 	release()
-	if release, again, err := lock(file, false); !again || err != nil {
-		t.Errorf("after release: %v, %v", again, err)
-	} else {
-		release()
+	(<-second)()
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	again, err := lock(context.Background(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again()
+	if _, err := lock(cancelled, file); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled wait for the lock ends with %v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("the second one locked a file that nobody else finds: %v", err)
 	}
 }
 
@@ -91,14 +113,14 @@ func TestTheLastPortIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
-	if got := sameAddress("127.0.0.1:0", address); got != "127.0.0.1:0" {
+	if got := sameAddress(context.Background(), "127.0.0.1:0", address); got != "127.0.0.1:0" {
 		t.Errorf("a port that is taken is kept: %s", got)
 	}
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for listen, want := range map[string]string{"127.0.0.1:0": address, "127.0.0.1:99": "127.0.0.1:99", "127.0.0.2:0": "127.0.0.2:0", "nonsense": "nonsense"} {
-		if got := sameAddress(listen, address); got != want {
+		if got := sameAddress(context.Background(), listen, address); got != want {
 			t.Errorf("%s gives %s, want %s", listen, got, want)
 		}
 	}

@@ -52,14 +52,14 @@ func Serve(ctx context.Context, opt ServeOptions) error {
 		if l, err = find(opt.Name); err != nil {
 			return err
 		}
-		release, locked, err := lock(l.file("serve.lock"), false)
+		// Container names are the machine's, so one process may serve a name,
+		// whatever the state directory: an abstract socket goes with its process.
+		var only net.ListenConfig
+		claim, err := only.Listen(ctx, "unix", "@"+machine.NetworkName(l.name))
 		if err != nil {
-			return err
+			return &problem.Problem{Summary: "lab " + l.name + " is being served already", Cause: err, Hints: []string{"See `flotilla lab status`, or choose another --name."}}
 		}
-		if !locked {
-			return &problem.Problem{Summary: "lab " + l.name + " is being served already", Hints: []string{"See `flotilla lab status`."}}
-		}
-		defer release()
+		defer func() { _ = claim.Close() }()
 		if docker, err = openMachines(ctx, l, opt, &api); err != nil {
 			return err
 		}
@@ -83,6 +83,9 @@ func Serve(ctx context.Context, opt ServeOptions) error {
 
 // openMachines fills in what a lab with machines takes from its state.
 func openMachines(ctx context.Context, l lab, opt ServeOptions, api *cloud.Options) (*machine.Docker, error) {
+	if err := l.refuseStrangers(ctx); err != nil {
+		return nil, err
+	}
 	s, err := l.prepare()
 	if err != nil {
 		return nil, err
@@ -109,6 +112,22 @@ func openMachines(ctx context.Context, l lab, opt ServeOptions, api *cloud.Optio
 		opt.Log("kernel limit fs.inotify.max_user_instances raised to 1024")
 	}
 	return machine.Open(ctx, l.name, s.Images, opt.Log)
+}
+
+// refuseStrangers stops a lab that begins anew while containers of a lab of its
+// name exist: their state is elsewhere, or was deleted.
+func (l lab) refuseStrangers(ctx context.Context) error {
+	if _, err := os.Stat(l.file("objects.json")); err == nil {
+		return nil
+	}
+	count, err := machine.Count(ctx, l.name)
+	if err != nil || count == 0 {
+		return err
+	}
+	return &problem.Problem{
+		Summary: fmt.Sprintf("%d containers of another lab named %s exist; its state is not in %s", count, l.name, l.dir),
+		Hints:   []string{"Remove them with `flotilla lab down --name " + l.name + "`, or choose another --name."},
+	}
 }
 
 func imageNames(i Images) map[string]string {

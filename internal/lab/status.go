@@ -93,9 +93,9 @@ func (s Status) Text() string {
 		api = "does not run"
 	}
 	_, _ = fmt.Fprintf(&b, "lab %s\n  API     %s\n  state   %s\n  engine  %s\n", s.Name, api, s.State, s.Engine)
-	for _, os := range []string{"debian", "nixos"} {
-		if s.Images[os] != "" {
-			_, _ = fmt.Fprintf(&b, "  image   %s (%s)\n", s.Images[os], os)
+	for _, system := range []string{"debian", "nixos"} {
+		if s.Images[system] != "" {
+			_, _ = fmt.Fprintf(&b, "  image   %s (%s)\n", s.Images[system], system)
 		}
 	}
 	if len(s.Servers) == 0 {

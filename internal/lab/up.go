@@ -31,7 +31,7 @@ func Up(ctx context.Context, opt UpOptions) error {
 	if err != nil {
 		return err
 	}
-	release, _, err := lock(filepath.Join(l.root, "up.lock"), true) // one at a time: they share engine and images
+	release, err := lock(ctx, filepath.Join(l.root, "up.lock")) // one at a time: they share engine and images
 	if err != nil {
 		return err
 	}
@@ -41,6 +41,9 @@ func Up(ctx context.Context, opt UpOptions) error {
 		return nil
 	}
 	if err := (engine{root: l.root, say: opt.Say}).ensure(ctx); err != nil {
+		return err
+	}
+	if err := l.refuseStrangers(ctx); err != nil {
 		return err
 	}
 	images, err := EnsureImages(ctx, opt.Say)
@@ -75,7 +78,7 @@ func (l lab) start(ctx context.Context, opt UpOptions, s settings) error {
 	}
 	log := l.file("serve.log")
 	// Tokens come from lab.json, never from the command line.
-	id, err := detach(log, program, "lab", "serve", "--quiet", "--name", l.name, "--machines", MachinesDocker, "--listen", sameAddress(opt.Listen, s.Address),
+	id, err := detach(log, program, "lab", "serve", "--quiet", "--name", l.name, "--machines", MachinesDocker, "--listen", sameAddress(ctx, opt.Listen, s.Address),
 		"--request-log", l.file("requests.log"), "--action-latency", opt.ActionLatency.String())
 	if err != nil {
 		return err
@@ -97,7 +100,7 @@ func (l lab) start(ctx context.Context, opt UpOptions, s settings) error {
 
 // sameAddress keeps the port that the lab had, if the user does not mind, so
 // that the environment of open shells stays right.
-func sameAddress(listen, last string) string {
+func sameAddress(ctx context.Context, listen, last string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil || port != "0" || last == "" {
 		return listen
@@ -107,7 +110,7 @@ func sameAddress(listen, last string) string {
 		return listen
 	}
 	var free net.ListenConfig
-	listener, err := free.Listen(context.Background(), "tcp", last) //nolint:contextcheck // answers at once
+	listener, err := free.Listen(ctx, "tcp", last)
 	if err != nil {
 		return listen // taken by somebody else meanwhile
 	}

@@ -87,7 +87,7 @@ func (t *serverType) meta() *Meta { return &Meta{ID: t.ID, Name: t.Name} }
 
 func serverTypes() []*serverType {
 	const terabyte = 1 << 40
-	make := func(id int64, name, architecture string, cores int, memory float64, disk, cents int) *serverType {
+	describe := func(id int64, name, architecture string, cores int, memory float64, disk, cents int) *serverType {
 		t := &serverType{
 			ID: id, Name: name, Description: strings.ToUpper(name), Category: "Cost-Optimized", Cores: cores, Memory: memory, Disk: disk,
 			StorageType: "local", CPUType: "shared", Architecture: architecture,
@@ -101,15 +101,15 @@ func serverTypes() []*serverType {
 		return t
 	}
 	return []*serverType{
-		make(22, "cpx11", "x86", 2, 2, 40, 435),
-		make(23, "cpx21", "x86", 3, 4, 80, 755),
-		make(45, "cax11", "arm", 2, 4, 40, 379),
-		make(104, "cx22", "x86", 2, 4, 40, 379),
-		make(105, "cx32", "x86", 4, 8, 80, 680),
-		make(106, "cx42", "x86", 8, 16, 160, 1640),
-		make(114, "cx23", "x86", 2, 4, 40, 349),
-		make(115, "cx33", "x86", 4, 8, 80, 549),
-		make(116, "cx43", "x86", 8, 16, 160, 949),
+		describe(22, "cpx11", "x86", 2, 2, 40, 435),
+		describe(23, "cpx21", "x86", 3, 4, 80, 755),
+		describe(45, "cax11", "arm", 2, 4, 40, 379),
+		describe(104, "cx22", "x86", 2, 4, 40, 379),
+		describe(105, "cx32", "x86", 4, 8, 80, 680),
+		describe(106, "cx42", "x86", 8, 16, 160, 1640),
+		describe(114, "cx23", "x86", 2, 4, 40, 349),
+		describe(115, "cx33", "x86", 4, 8, 80, 549),
+		describe(116, "cx43", "x86", 8, 16, 160, 949),
 	}
 }
 

@@ -113,6 +113,15 @@ func RaiseLimits() (raised bool, err error) {
 	return true, nil
 }
 
+// Count gives the number of containers of a lab, found by label.
+func Count(ctx context.Context, lab string) (int, error) {
+	list, err := docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "label="+Label+"="+lab)
+	if err != nil {
+		return 0, fmt.Errorf("find the lab's containers: %w", err)
+	}
+	return len(strings.Fields(list)), nil
+}
+
 // Cleanup removes the containers and the network of a lab, found by label, so
 // that it works without the lab's state. It gives the number of containers.
 func Cleanup(ctx context.Context, lab string) (int, error) {
