@@ -252,6 +252,19 @@ func (h host) get(port int) string {
 	return string(body)
 }
 
+// wantPage waits until a page says what it should: a server may answer a moment
+// after its unit has started.
+func (h host) wantPage(port int, want string) {
+	h.t.Helper()
+	got := ""
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if got = h.get(port); got == want {
+			return
+		}
+	}
+	h.t.Errorf("port %d says %q, want %q", port, got, want)
+}
+
 // banner is what a server on the port says first, "" if nothing does.
 func (h host) banner(port int) string {
 	h.t.Helper()

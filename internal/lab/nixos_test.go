@@ -49,9 +49,7 @@ func TestSwitch(t *testing.T) {
 	}
 	h.sh("echo mine > /etc/lab/mine; systemctl is-active ticking.timer socketed.socket mnt-kept.mount mnt-gone.mount; id early")
 	h.sh("systemctl start socketed.service")
-	if got := h.get(80); got != "old" {
-		t.Errorf("port 80 says %q", got)
-	}
+	h.wantPage(80, "old")
 	if got := h.get(8080); got != "" {
 		t.Errorf("the firewall lets port 8080 through: %q", got)
 	}
@@ -123,9 +121,8 @@ func TestSwitch(t *testing.T) {
 		t.Errorf("/etc: %q", got)
 	}
 	h.sh("id -nG late | grep -w wheel && ! id early 2>/dev/null && test -d /var/lib/from-new && test -d /home/early")
-	if h.get(80) != "new" || h.get(8080) != "closed" {
-		t.Errorf("pages: %q %q", h.get(80), h.get(8080))
-	}
+	h.wantPage(80, "new")
+	h.wantPage(8080, "closed")
 	if h.banner(22) == "" || h.banner(2222) == "" {
 		t.Error("sshd should answer on both ports")
 	}
@@ -155,9 +152,10 @@ func TestSwitch(t *testing.T) {
 	}
 	bootID := h.sh("cat /proc/sys/kernel/random/boot_id")
 	h.restart()
-	if h.current() != newer || h.sh("readlink /run/booted-system") != newer || h.get(80) != "new" {
+	if h.current() != newer || h.sh("readlink /run/booted-system") != newer {
 		t.Errorf("after a restart runs %s", h.current())
 	}
+	h.wantPage(80, "new")
 	if h.sh("cat /proc/sys/kernel/random/boot_id") == bootID {
 		t.Error("the boot id stayed")
 	}

@@ -157,13 +157,28 @@ sub compare_units {
 
 # ---- what runs --------------------------------------------------------------
 
-# { name => { ActiveState, SubState, FragmentPath, Following, … } } of loaded units
+# { name => { ActiveState, SubState } } of all loaded units
 sub loaded_units {
     my %units;
-    open(my $in, '-|', $systemctl, 'show', '--no-pager',
-        '--property=Id,ActiveState,SubState,FragmentPath,Following,ExecMainStatus,Transient', '*')
+    open(my $in, '-|', $systemctl, 'list-units', '--all', '--full', '--plain', '--no-legend', '--no-pager')
         or finish(1, "cannot run systemctl: $!");
-    my %unit;
+    while (my $line = <$in>) {
+        my @fields = split ' ', $line;
+        shift @fields if @fields && $fields[0] !~ /\./;    # the mark of a failed unit
+        next if @fields < 4;
+        $units{ $fields[0] } = { ActiveState => $fields[2], SubState => $fields[3] };
+    }
+    close $in;
+    finish(1, "systemctl does not answer") unless %units;
+    return \%units;
+}
+# { name => { property => value } } of these units; asking for all would take long
+sub details {
+    my ($properties, @names) = @_;
+    return {} unless @names;
+    open(my $in, '-|', $systemctl, 'show', '--no-pager', "--property=Id,$properties", '--', @names)
+        or finish(1, "cannot run systemctl: $!");
+    my (%units, %unit);
     my $keep = sub { $units{ $unit{Id} } = {%unit} if defined $unit{Id}; %unit = (); };
     while (my $line = <$in>) {
         chomp $line;
@@ -173,7 +188,6 @@ sub loaded_units {
     }
     $keep->();
     close $in;
-    finish(1, "systemctl does not answer") unless %units;
     return \%units;
 }
 sub is_active { my ($unit) = @_; return $unit && $unit->{ActiveState} =~ /^(?:active|activating|reloading|refreshing)$/; }
@@ -238,14 +252,22 @@ sub plan_modified {
     }
 }
 
-for my $name (sort keys %$before) {
-    my $unit = $before->{$name};
-    next unless $unit->{ActiveState} eq 'active' || $unit->{ActiveState} eq 'activating';
-    next if ($unit->{Following} // '') ne '';
-    next unless ($unit->{FragmentPath} // '') =~ m{^/etc/systemd/system/};
+# Running units that the old system has something to say about.
+sub template_of { my ($name) = @_; return $name =~ /^([^@]+@).+(\.[a-z]+)$/ ? "$1$2" : undef; }
+sub known_to_old {
+    my ($name) = @_;
+    my $template = template_of($name);
+    return -e "$old_units/$name" || defined $template && (-e "$old_units/$template" || -d "$old_units/$name.d");
+}
+my @running = grep { $before->{$_}{ActiveState} =~ /^(?:active|activating)$/ && known_to_old($_) } sort keys %$before;
+my $place = details('FragmentPath,Following', @running);
+
+for my $name (@running) {
+    next if ($place->{$name}{Following} // '') ne '';
+    next unless ($place->{$name}{FragmentPath} // '') =~ m{^/etc/systemd/system/};
 
     my ($old_file, $new_file) = ("$old_units/$name", "$new_units/$name");
-    my ($template) = $name =~ /^([^@]+@).+(\.[a-z]+)$/ ? ("$1$2") : ();
+    my $template = template_of($name);
     my $from_template = 0;
     if (defined $template && !-e $old_file && !-e $new_file && !-l $new_file) {
         ($old_file, $new_file) = ("$old_units/$template", "$new_units/$template");
@@ -361,7 +383,7 @@ sub requested_by_activation {
     my ($prefix) = @_;
     for my $name (read_list(list_file("${prefix}activation-restart-list"))) {
         my $new_file = "$new_units/$name";
-        if ($name =~ /^([^@]+@).+(\.[a-z]+)$/ && !-e $new_file) { $new_file = "$new_units/$1$2"; }
+        $new_file = "$new_units/" . template_of($name) if defined template_of($name) && !-e $new_file;
         if (!is_active($before->{$name})) { $start{$name} = 1; next; }
         plan_modified($name, parse_unit($new_file, drop_ins($new_units, $name)), $new_file, 1) unless $stop{$name};
     }
@@ -472,15 +494,18 @@ for (1 .. 360) {
 }
 
 my $after = loaded_units();
-my (@failed, @fresh);
-for my $name (sort keys %$after) {
-    my $unit = $after->{$name};
-    if ($unit->{ActiveState} eq 'failed') { push @failed, $name; next; }
-    if ($unit->{SubState} eq 'auto-restart' && ($unit->{ExecMainStatus} // '0') ne '0') { push @failed, $name; next; }
-    next unless is_active($unit) && !is_active($before->{$name});
-    next if $name =~ /\.(?:device|scope|slice|target)$/ || ($unit->{Transient} // '') eq 'yes';
-    push @fresh, $name unless $start{$name} || $restart{$name} || $reload{$name};
-}
+my @failed = grep { $after->{$_}{ActiveState} eq 'failed' } keys %$after;
+my @again = grep { $after->{$_}{SubState} eq 'auto-restart' } keys %$after;
+my $ended = details('ExecMainStatus', @again);
+push @failed, grep { ($ended->{$_}{ExecMainStatus} // '0') ne '0' } @again;
+@failed = sort @failed;
+
+my @fresh = grep {
+    is_active($after->{$_}) && !is_active($before->{$_}) && !/\.(?:device|scope|slice|target)$/
+        && !$start{$_} && !$restart{$_} && !$reload{$_}
+} sort keys %$after;
+my $origin = details('Transient', @fresh);
+@fresh = grep { ($origin->{$_}{Transient} // '') ne 'yes' } @fresh;
 announce("the following new units were started", @fresh);
 if (@failed) {
     announce("warning: the following units failed", @failed);
