@@ -258,6 +258,8 @@ let
     text = plain (unit.text or null);
     enabled = unit.enable or true;
     drop_in = unit.overrideStrategy or "" == "asDropin";
+    # what the text was made of: derivations and files
+    uses = attrNames (builtins.getContext (if unit.text or null == null then "" else unit.text));
     wanted_by = strings (unit.wantedBy or [ ] ++ unit.requiredBy or [ ] ++ unit.upheldBy or [ ]);
   };
 

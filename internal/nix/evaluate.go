@@ -74,9 +74,15 @@ func asProblem(err error) *problem.Problem {
 
 // wire is what eval.nix says of one host.
 type wire struct {
-	Failed []string     `json:"failed"` // messages of assertions
-	System plans.System `json:"system"`
-	Files  struct {
+	Failed []string `json:"failed"` // messages of assertions
+	System struct {
+		plans.System
+		Units map[string]struct {
+			plans.UnitText
+			Uses []string `json:"uses"` // derivations and files in the store
+		} `json:"units"`
+	} `json:"system"`
+	Files struct {
 		Etc  map[string]string   `json:"etc"`  // target → file in a tree
 		Keys map[string][]string `json:"keys"` // user → files with keys
 	} `json:"files"`
@@ -111,6 +117,7 @@ func (e *Evaluator) one(ctx context.Context, o *opened, host string) plans.Evalu
 		return plans.Evaluation{Err: &problem.Problem{Summary: fmt.Sprintf("host %s: evaluation gave no system", host)}}
 	}
 	o.readFiles(&w)
+	o.readGenerated(&w)
 	w.System.ReadServers = out.servers
 	for i, text := range w.System.Warnings {
 		w.System.Warnings[i] = clip(o.relative(harmless(text)), maxMessageLines, maxMessageBytes)
@@ -118,7 +125,7 @@ func (e *Evaluator) one(ctx context.Context, o *opened, host string) plans.Evalu
 	if missing != "" {
 		w.System.Warnings = append(w.System.Warnings, missing)
 	}
-	return plans.Evaluation{System: w.System}
+	return plans.Evaluation{System: w.System.System}
 }
 
 // readFiles adds the texts that eval.nix left to us: files of the repository.

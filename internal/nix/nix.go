@@ -168,4 +168,14 @@ func (o *opened) write() error {
 }
 
 func (o *opened) evalFile() string { return filepath.Join(o.tool, "eval.nix") }
+
+// storeRoot is the folder under which derivations of an evaluation are found
+// as nix/store/….
+func (o *opened) storeRoot() string {
+	if o.Trusted {
+		return "/"
+	}
+	return filepath.Join(o.tool, "root")
+}
+
 func (o *opened) factsDir() string { return filepath.Join(o.tool, "facts") }

@@ -282,7 +282,8 @@ func TestFactsAreReadLazily(t *testing.T) {
 func TestModesAgree(t *testing.T) {
 	// A name that no earlier run has put into the store.
 	fresh := strings.TrimSpace(newMark())
-	s := repo(t, map[string]string{"hive.nix": `{ a = { pkgs, ... }: { networking.hostName = "` + fresh + `"; environment.etc = { x.source = ./dir; y.source = ./file; z.source = builtins.toFile "z" "z"; }; environment.systemPackages = [ pkgs.hello ]; }; }`,
+	s := repo(t, map[string]string{"hive.nix": `{ a = { pkgs, ... }: { networking.hostName = "` + fresh + `"; environment.etc = { x.source = ./dir; y.source = ./file; z.source = builtins.toFile "z" "z"; }; environment.systemPackages = [ pkgs.hello ];
+  systemd.units."app.service".text = "[Service]\nExecStart=${pkgs.hello}/bin/hello ${./file} ${derivation { name = "app.conf"; system = "x"; builder = "/bin/sh"; text = "port = 1\n"; }}"; }; }`,
 		"dir/one": "1", "file": "2"})
 	untrusted := system(t, s, "a")
 	if _, err := os.Stat(untrusted.DrvPath.String()); err == nil {
@@ -295,6 +296,12 @@ func TestModesAgree(t *testing.T) {
 	}
 	if diff := cmp.Diff(untrusted.Etc, trusted.Etc); diff != "" {
 		t.Errorf("etc differs (-untrusted +trusted):\n%s", diff)
+	}
+	want := map[string]string{"app.conf": "port = 1\n", "file": "2"}
+	for mode, s := range map[string]plans.System{"untrusted": untrusted, "trusted": trusted} {
+		if diff := cmp.Diff(want, s.Units["app.service"].Files); diff != "" {
+			t.Errorf("%s: files of the unit (-want +got):\n%s", mode, diff)
+		}
 	}
 	if _, err := os.Stat(trusted.DrvPath.String()); err != nil {
 		t.Errorf("a trusted evaluation did not write its derivation: %v", err)

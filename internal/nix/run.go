@@ -94,7 +94,9 @@ func (e *Evaluator) eval(ctx context.Context, o *opened, attribute, host string)
 }
 
 // modeArgs gives the options that make the two modes. Both compute the same
-// derivation; the trusted one writes it to the store.
+// derivation. The trusted one writes it to the store; the untrusted one to a
+// store of its own, in which nothing is ever built, so that texts of generated
+// files can be read.
 func (e *Evaluator) modeArgs(o *opened) []string {
 	if o.Trusted {
 		return []string{"--read-write-mode"}
@@ -103,7 +105,8 @@ func (e *Evaluator) modeArgs(o *opened) []string {
 		"--option", "restrict-eval", "true",
 		"--option", "allow-import-from-derivation", "false",
 		"--option", "allowed-uris", "",
-		"--option", "substitute", "false",
+		"--option", "substitute", "false", "--option", "max-jobs", "0", "--option", "builders", "",
+		"--read-write-mode", "--option", "fsync-metadata", "false", // of its own store
 		"-I", "flotilla-repo=" + o.dir,
 		"-I", "flotilla-tool=" + o.tool,
 	}
@@ -138,10 +141,10 @@ func (e *Evaluator) environment(o *opened) []string {
 	if o.Trusted {
 		return append(trustedEnvironment(), "NIX_PATH="+e.opts.NixPath)
 	}
-	// No store, no user's or machine's configuration, nothing in the environment.
+	// A store of its own, no user's or machine's configuration, nothing in the environment.
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + o.home, "TMPDIR=" + o.home, "NIX_CONF_DIR=" + o.home, "NIX_PATH=", "LC_ALL=C",
-		"NIX_REMOTE=dummy://",
+		"NIX_REMOTE=local?root=" + o.storeRoot(),
 	}
 }
 

@@ -3,6 +3,7 @@ package planner
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -27,7 +28,6 @@ func withoutHashes(text string) string {
 // (units, users' keys), and texts in which only hashes of store paths differ.
 func files(old, new map[string]plans.EtcEntry) []plans.File {
 	var list []plans.File
-	total := 0
 	for _, path := range keysOfBoth(old, new) {
 		if strings.HasPrefix(path, "systemd/system/") || path == "systemd/system" || path == "systemd/user" ||
 			strings.HasPrefix(path, "ssh/authorized_keys.d/") {
@@ -44,11 +44,54 @@ func files(old, new map[string]plans.EtcEntry) []plans.File {
 		case sameEntry(before, after):
 			continue
 		}
-		if total < maxDiffTotal {
-			f.Diff = entryDiff(before, after, f.Action)
-			total += len(f.Diff)
-		}
+		f.Diff = entryDiff(before, after, f.Action)
 		list = append(list, f)
+	}
+	return list
+}
+
+// generatedFiles compares files that units of both systems name: a changed
+// configuration file is what a restart is about.
+func generatedFiles(old, new map[string]plans.UnitText) []plans.File {
+	var list []plans.File
+	for _, unit := range keysOfBoth(old, new) {
+		before, inOld := there(old, unit)
+		after, inNew := there(new, unit)
+		if !inOld || !inNew {
+			continue
+		}
+		for _, name := range keysOfBoth(before.Files, after.Files) {
+			a, had := before.Files[name]
+			b, has := after.Files[name]
+			a, b = withoutHashes(a), withoutHashes(b)
+			if a == b {
+				continue
+			}
+			f := plans.File{Path: name, Unit: unit, Action: plans.Update, Diff: unified(a, b)}
+			switch {
+			case !had:
+				f.Action = plans.Create
+			case !has:
+				f.Action = plans.Destroy
+			}
+			same := func(g plans.File) bool { return g.Path == f.Path && g.Action == f.Action && g.Diff == f.Diff }
+			if i := slices.IndexFunc(list, same); i >= 0 {
+				list[i].Unit += ", " + unit
+				continue
+			}
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// bounded takes diffs away once a host has enough of them; the files stay named.
+func bounded(list []plans.File) []plans.File {
+	total := 0
+	for i := range list {
+		if total += len(list[i].Diff); total > maxDiffTotal {
+			list[i].Diff = ""
+		}
 	}
 	return list
 }

@@ -47,7 +47,7 @@ func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 	r.Packages = packages(old.Packages, new.Packages)
 	r.Ports = ports(old.Firewall, new.Firewall)
 	r.users(old.Users, new.Users)
-	r.Files = files(old.Etc, new.Etc)
+	r.Files = bounded(append(files(old.Etc, new.Etc), generatedFiles(old.Units, new.Units)...))
 	r.Reboot = reboot(old.Boot, new.Boot)
 	r.Settings = settings(old, new)
 	r.sshd(old.SSHD, new.SSHD)

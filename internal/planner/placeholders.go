@@ -34,6 +34,11 @@ func mentions(s plans.System, address string) bool {
 		if holds(u.Text, address) {
 			return true
 		}
+		for _, text := range u.Files {
+			if holds(text, address) {
+				return true
+			}
+		}
 	}
 	for _, e := range s.Etc {
 		if e.Text != nil && holds(*e.Text, address) {

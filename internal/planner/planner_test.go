@@ -318,6 +318,26 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+func TestGeneratedFiles(t *testing.T) {
+	with := func(files map[string]string) plans.UnitText { return plans.UnitText{Enabled: true, Files: files} }
+	got := generatedFiles(map[string]plans.UnitText{
+		"a.service": with(map[string]string{"a.conf": "x\n", "same": "1", "hash": "/nix/store/00000000000000000000000000000000-x", "gone": "g\n"}),
+		"b.service": with(map[string]string{"a.conf": "x\n"}),
+		"c.service": with(map[string]string{"c.conf": "c\n"}),
+	}, map[string]plans.UnitText{
+		"a.service": with(map[string]string{"a.conf": "y\n", "same": "1", "hash": "/nix/store/11111111111111111111111111111111-x"}),
+		"b.service": with(map[string]string{"a.conf": "y\n"}),
+		"d.service": with(map[string]string{"d.conf": "d\n"}),
+	})
+	want := []plans.File{
+		{Path: "a.conf", Unit: "a.service, b.service", Action: plans.Update, Diff: "@@ -1,1 +1,1 @@\n-x\n+y\n"},
+		{Path: "gone", Unit: "a.service", Action: plans.Destroy, Diff: "@@ -1,1 +0,0 @@\n-g\n"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestDiffsAreBounded(t *testing.T) {
 	var long strings.Builder
 	for i := range 2000 {
@@ -329,7 +349,7 @@ func TestDiffsAreBounded(t *testing.T) {
 		many[fmt.Sprintf("f%03d", i)] = plans.EtcEntry{Text: &text}
 	}
 	total := 0
-	list := files(nil, many)
+	list := bounded(files(nil, many))
 	for _, f := range list {
 		if len(f.Diff) > maxDiffBytes+100 || strings.Count(f.Diff, "\n") > maxDiffLines+1 {
 			t.Fatalf("diff of %s has %d bytes", f.Path, len(f.Diff))

@@ -76,7 +76,17 @@ func TestPlanOfRealSystems(t *testing.T) {
 	}{
 		{"a page", `"one"`, `"two"`, func(t *testing.T, h plans.Host) {
 			unit(t, h, "nginx.service", plans.EffectRestart, plans.EffectReload)
+			if diff := cmp.Diff([]plans.File{{Path: "index.html", Unit: "nginx.service", Action: plans.Update, Diff: "@@ -1,1 +1,1 @@\n-one\n\\ No newline at end of file\n+two\n\\ No newline at end of file\n"}}, h.Files); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
+			}
 			risks(t, h)
+		}},
+		{"a virtual host", "www.example.org", "www.example.net", func(t *testing.T, h plans.Host) {
+			unit(t, h, "nginx.service", plans.EffectRestart, plans.EffectReload)
+			i := slices.IndexFunc(h.Files, func(f plans.File) bool { return strings.Contains(f.Unit, "nginx.service") })
+			if i < 0 || h.Files[i].Path != "nginx.conf" || !strings.Contains(h.Files[i].Diff, "-    server_name www.example.org") && !strings.Contains(h.Files[i].Diff, "www.example.net") {
+				t.Errorf("files are %+v", h.Files)
+			}
 		}},
 		{"a port", "[ 80 ]", "[ 80 443 ]", func(t *testing.T, h plans.Host) {
 			if diff := cmp.Diff([]plans.Port{{Protocol: "tcp", Port: "443", Opened: true}}, h.Ports); diff != "" {
