@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -193,7 +194,18 @@ func (m *planMarkdown) details(summary, body string) {
 	m.printf("<details><summary>%s</summary>\n\n%s\n\n</details>\n\n", summary, body)
 }
 
-// files lists changed /etc entries, with their diffs while these fit.
+// fileName is a file's path, or its name and the units that use it. line
+// makes the untrusted part harmless.
+func fileName(f plans.File, line func(string) string) string {
+	if f.Unit != "" {
+		return line(f.Path + " of " + f.Unit)
+	}
+	return "/etc/" + line(f.Path)
+}
+
+func asIs(s string) string { return s }
+
+// files lists changed /etc entries and units' files, with their diffs while these fit.
 func (m *planMarkdown) files(g group) {
 	if len(g.Files) == 0 {
 		return
@@ -201,16 +213,19 @@ func (m *planMarkdown) files(g group) {
 	var summary string
 	switch n := len(g.Host.Files); {
 	case n == 1:
-		summary = "1 file: " + htmlCode("/etc/"+g.Files[0].Path)
+		summary = "1 file: " + htmlCode(fileName(g.Files[0].File, asIs))
 	default:
-		summary = plural(n, "file") + " in " + htmlCode("/etc")
+		summary = plural(n, "file")
+		if !slices.ContainsFunc(g.Host.Files, func(f plans.File) bool { return f.Unit != "" }) {
+			summary += " in " + htmlCode("/etc")
+		}
 	}
 	var b strings.Builder
 	for i, f := range g.Files {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		title := "`" + symbol(f.Action) + "` " + code("/etc/"+f.Path)
+		title := "`" + symbol(f.Action) + "` " + code(fileName(f.File, asIs))
 		if f.Hosts != nil {
 			title += " on " + m.names(f.Hosts)
 		}

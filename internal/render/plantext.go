@@ -230,7 +230,7 @@ func (t *planText) group(g group, current *plans.Current) {
 		f("setting", oneLine(a.Name)+" "+t.attribute(plans.Update, a))
 	}
 	for _, file := range g.Files {
-		s := symbol(file.Action) + " /etc/" + oneLine(file.Path)
+		s := symbol(file.Action) + " " + fileName(file.File, oneLine)
 		if file.Hosts != nil {
 			s += " on " + names(file.Hosts)
 		}
