@@ -3,6 +3,9 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,7 +88,10 @@ func newLabServeCommand(name *string) *cobra.Command {
 			if !quiet {
 				opt.Out = c.OutOrStdout()
 			}
-			return lab.Serve(c.Context(), opt)
+			// Nothing is in hand that a first interrupt would have to spare.
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return lab.Serve(ctx, opt)
 		},
 	}
 	f := c.Flags()
