@@ -340,6 +340,32 @@ func TestOneBadHostDoesNotHideTheOthers(t *testing.T) {
 	}
 }
 
+// Many processes share one private store.
+func TestManyHosts(t *testing.T) {
+	s := hive(t, `builtins.listToAttrs (map (n: { name = "host-${toString n}"; value = { name, nodes, pkgs, ... }: {
+  networking.hostName = name;
+  environment.systemPackages = [ pkgs.hello ];
+  systemd.units."app.service".text = "${derivation { name = "app.conf"; system = "x"; builder = "/bin/sh"; text = "of ${name}"; }}";
+}; }) (builtins.genList (n: n) 24))`)
+	e := evaluator(t, Options{Workers: 8})
+	hosts, err := e.Hosts(t.Context(), s)
+	if err != nil || len(hosts) != 24 {
+		t.Fatalf("%d hosts, %v", len(hosts), err)
+	}
+	got := e.Evaluate(t.Context(), s, slices.Sorted(maps.Keys(hosts)), nil)
+	if len(got) != 24 {
+		t.Fatalf("%d evaluations", len(got))
+	}
+	for host, one := range got {
+		if one.Err != nil {
+			t.Fatalf("%s: %s", host, problem.Text(one.Err))
+		}
+		if text := one.System.Units["app.service"].Files["app.conf"]; text != "of "+host || one.System.HostName != host {
+			t.Errorf("%s: text %q, name %q", host, text, one.System.HostName)
+		}
+	}
+}
+
 func TestBuild(t *testing.T) {
 	s := hive(t, `{
   good = { networking.hostName = "good"; };

@@ -79,7 +79,7 @@ func (e *Evaluator) eval(ctx context.Context, o *opened, attribute, host string)
 	}
 	args = append(args, "-A", attribute, o.evalFile())
 
-	var log messages
+	log := messages{mark: o.mark}
 	stdout := &limited{max: maxOutput}
 	_, err := process.Run(ctx, process.Command{
 		Program: "nix-instantiate", Args: args, Dir: o.tool, Env: e.environment(o), Stdout: stdout, Line: log.line,
@@ -90,7 +90,7 @@ func (e *Evaluator) eval(ctx context.Context, o *opened, attribute, host string)
 	if err != nil {
 		return output{}, &failure{message: log.failed, cause: missingNix(err)}
 	}
-	return output{json: stdout.Bytes(), servers: log.readServers(o.mark)}, nil
+	return output{json: stdout.Bytes(), servers: log.readServers()}, nil
 }
 
 // modeArgs gives the options that make the two modes. Both compute the same
@@ -189,9 +189,11 @@ func splitSearchPath(s string) []string {
 
 // messages reads Nix's log.
 type messages struct {
-	mu     sync.Mutex
-	failed message
-	traces []string
+	mark string
+
+	mu      sync.Mutex
+	failed  message
+	servers []string
 }
 
 func (m *messages) line(line string) {
@@ -213,23 +215,17 @@ func (m *messages) line(line string) {
 		m.failed = msg // the last one ends the evaluation
 		return
 	}
-	if rest, ok := strings.CutPrefix(msg.Msg, "trace: "); ok && len(rest) < 300 {
-		m.traces = append(m.traces, rest)
+	// eval.nix's own traces name servers; others lack the mark.
+	if name, ok := strings.CutPrefix(msg.Msg, "trace: "+m.mark); ok && !slices.Contains(m.servers, name) {
+		m.servers = append(m.servers, name)
 	}
 }
 
-// readServers picks eval.nix's own traces; others lack the mark.
-func (m *messages) readServers(mark string) []string {
+// readServers gives the servers whose facts were read, sorted.
+func (m *messages) readServers() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var names []string
-	for _, t := range m.traces {
-		if name, ok := strings.CutPrefix(t, mark); ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Sorted(slices.Values(m.servers))
 }
 
 // limited is a buffer that refuses more than max bytes.

@@ -110,6 +110,14 @@ func TestTrustedEnvironment(t *testing.T) {
 	}
 }
 
+// Facts that a tree claims to have read by printing what eval.nix prints.
+func TestTracesAreNotBelieved(t *testing.T) {
+	s := hive(t, `{ web = { environment.etc.x.text = builtins.trace "flotilla-AAAAAAAAAAAAAAAAAAAAAAAAAA db" "x"; }; }`)
+	if got := system(t, s, "web").ReadServers; got != nil {
+		t.Errorf("read %q", got)
+	}
+}
+
 func TestOutputIsBounded(t *testing.T) {
 	l := &limited{max: 10}
 	if _, err := l.Write([]byte("12345")); err != nil {
