@@ -21,7 +21,7 @@ import (
 
 // nixConfig makes builds of the tree work for root on a machine without build
 // users and without a cache that could be asked.
-var nixConfig = "NIX_CONFIG=build-users-group =\nsandbox = false\nsubstituters =\nexperimental-features = nix-command flakes\n"
+var nixConfig = "NIX_CONFIG=build-users-group =\nsandbox = false\nsubstituters =\nfsync-metadata = false\nexperimental-features = nix-command flakes\n"
 
 // builder builds systems of the tree with the machine's own Nix.
 type builder struct {

@@ -77,16 +77,22 @@ rec {
         dest=$out${extraPrefix}
         mkdir -p "$dest"
         for from in $paths; do
-          for dir in $pathsToLink; do
-            [ -d "$from$dir" ] || continue
-            (cd "$from" && find ".$dir" -mindepth 1 \( -type f -o -type l \)) | while IFS= read -r file; do
-              file=''${file#./}; file=''${file#/}
-              if [ -e "$dest/$file" ] || [ -L "$dest/$file" ]; then
-                ${if ignoreCollisions then ":" else ''echo "collision between $from/$file and another path" >&2; exit 1''}
-              else
-                mkdir -p "$dest/$(dirname "$file")"
-                ln -s "$from/$file" "$dest/$file"
-              fi
+          for top in $pathsToLink; do
+            [ -d "$from$top" ] || continue
+            (cd "$from" && find ".$top" -type d) | while IFS= read -r dir; do
+              dir=''${dir#./}; dir=''${dir#/}
+              set --
+              for file in "$from/$dir"/* "$from/$dir"/.[!.]*; do
+                [ -L "$file" ] || [ -f "$file" ] || continue
+                if [ -e "$dest/$dir/''${file##*/}" ] || [ -L "$dest/$dir/''${file##*/}" ]; then
+                  ${if ignoreCollisions then ":" else ''echo "collision between $file and another path" >&2; exit 1''}
+                else
+                  set -- "$@" "$file"
+                fi
+              done
+              [ $# -gt 0 ] || continue
+              mkdir -p "$dest/$dir"
+              ln -s "$@" "$dest/$dir/"
             done
           done
         done

@@ -11,13 +11,20 @@ let
         description = "${pname} of the host image (links to Debian's programs, nothing is built)";
         priority = 5;
       };
-      links = lib.mapAttrsToList (name: target: "${name}=${target}") links;
       buildCommand = ''
-        for link in $links; do
-          name=''${link%%=*}
-          mkdir -p "$out/$(dirname "$name")"
-          ln -s "''${link#*=}" "$out/$name"
-        done
+        ${lib.concatStrings (lib.mapAttrsToList
+          (dir: entries:
+            let
+              # links that are called like their targets are made all at once
+              plain = lib.filter (e: baseNameOf e.name == baseNameOf e.target) entries;
+              named = lib.filter (e: baseNameOf e.name != baseNameOf e.target) entries;
+            in
+            ''
+              mkdir -p $out/${dir}
+              ${lib.optionalString (plain != [ ]) "ln -s ${lib.escapeShellArgs (map (e: e.target) plain)} $out/${dir}/"}
+              ${lib.concatMapStrings (e: "ln -s ${lib.escapeShellArg e.target} $out/${lib.escapeShellArg e.name}\n") named}
+            '')
+          (lib.groupBy (e: dirOf e.name) (lib.mapAttrsToList (name: target: { inherit name target; }) links)))}
         mkdir -p $out/share/doc/lab
         echo "${pname} ${version}: links to the programs of the lab's host image" > $out/share/doc/lab/${pname}
       '';

@@ -27,6 +27,7 @@ in
           trusted-users = mkOption { type = types.listOf types.str; default = [ "root" ]; description = "Users that may push unsigned paths."; };
           sandbox = mkOption { type = types.either types.bool (types.enum [ "relaxed" ]); default = false; description = "Whether builds run in a sandbox; a container cannot."; };
           require-sigs = mkOption { type = types.bool; default = true; description = "Whether pushed paths need a signature, unless a trusted user pushes them."; };
+          fsync-metadata = mkOption { type = types.bool; default = false; description = "Whether Nix waits for the disk after each change; lab hosts do not outlive their machine."; };
           build-users-group = mkOption { type = types.str; default = ""; description = "The group that builds run as; empty: as root."; };
         };
       };
