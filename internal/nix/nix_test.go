@@ -15,6 +15,7 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/process"
 	"github.com/flotilla-nix/flotilla/internal/progress"
 )
 
@@ -337,6 +338,33 @@ func TestOneBadHostDoesNotHideTheOthers(t *testing.T) {
 	}
 	if want := map[string]progress.Kind{"good": progress.End, "bad": progress.Fail, "absent": progress.Fail}; !maps.Equal(events, want) {
 		t.Errorf("events are %v", events)
+	}
+}
+
+// A channel or a pinned nixpkgs lies in the store.
+func TestNixpkgsInTheStore(t *testing.T) {
+	t.Setenv("NIX_CONFIG", "substituters =")
+	r, err := process.Run(t.Context(), process.Command{Program: "nix-store", Args: []string{"--add", "testdata/nixpkgs"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inStore := strings.TrimSpace(string(r.Stdout))
+	link := filepath.Join(t.TempDir(), "channel")
+	if err := os.Symlink(inStore, link); err != nil {
+		t.Fatal(err)
+	}
+	s := hive(t, `{ web = { pkgs, ... }: { environment.systemPackages = [ pkgs.hello ]; environment.etc.x.source = ./hive.nix; }; }`)
+	want := system(t, s, "web")
+	for _, nixPath := range []string{"nixpkgs=" + inStore, "nixpkgs=" + link, filepath.Dir(inStore) + ":nixpkgs=" + link} {
+		for _, trusted := range []bool{false, true} {
+			s.Trusted = trusted
+			got := evaluator(t, Options{NixPath: nixPath}).Evaluate(t.Context(), s, []string{"web"}, nil)["web"]
+			if got.Err != nil {
+				t.Errorf("%s, trusted %v:\n%s", nixPath, trusted, problem.Text(got.Err))
+			} else if got.System.DrvPath != want.DrvPath {
+				t.Errorf("%s, trusted %v: another derivation", nixPath, trusted)
+			}
+		}
 	}
 }
 

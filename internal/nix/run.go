@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/flotilla-nix/flotilla/internal/process"
+	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
 // maxOutput bounds what one evaluation may print.
@@ -106,9 +107,11 @@ func (e *Evaluator) modeArgs(o *opened) []string {
 		"--option", "allow-import-from-derivation", "false",
 		"--option", "allowed-uris", "",
 		"--option", "substitute", "false", "--option", "max-jobs", "0", "--option", "builders", "",
-		"--read-write-mode", "--option", "fsync-metadata", "false", // of its own store
 		"-I", "flotilla-repo=" + o.dir,
 		"-I", "flotilla-tool=" + o.tool,
+	}
+	if !storeNeeded(e.opts.NixPath) {
+		args = append(args, "--read-write-mode", "--option", "fsync-metadata", "false") // of its own store
 	}
 	for _, entry := range localEntries(e.opts.NixPath) {
 		args = append(args, "-I", entry)
@@ -144,8 +147,25 @@ func (e *Evaluator) environment(o *opened) []string {
 	// A store of its own, no user's or machine's configuration, nothing in the environment.
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + o.home, "TMPDIR=" + o.home, "NIX_CONF_DIR=" + o.home, "NIX_PATH=", "LC_ALL=C",
-		"NIX_REMOTE=local?root=" + o.storeRoot(),
+		"NIX_REMOTE=" + o.remote(e.opts.NixPath),
 	}
+}
+
+// remote is the store of an untrusted evaluation.
+func (o *opened) remote(nixPath string) string {
+	if storeNeeded(nixPath) {
+		return "dummy://"
+	}
+	return "local?root=" + o.storeRoot()
+}
+
+// storeNeeded tells whether nixpkgs lies in the machine's store. Newer Nix
+// does not see into it with a store of one's own, so that evaluation then has
+// none at all, and texts of generated files are not known.
+func storeNeeded(nixPath string) bool {
+	return slices.ContainsFunc(localEntries(nixPath), func(entry string) bool {
+		return strings.Contains("="+entry, "="+storepath.Dir+"/")
+	})
 }
 
 // localEntries gives the entries of a search path that are local, with links
