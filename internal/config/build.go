@@ -21,6 +21,7 @@ func (f *fleetFile) fleet(root *node) fleet.Fleet {
 			MaxUnavailable:    f.Rollout.MaxUnavailable,
 			OnFailure:         fleet.FailurePolicy(f.Rollout.OnFailure),
 			ActivationTimeout: time.Duration(f.Rollout.ActivationTimeout),
+			ConfirmTimeout:    time.Duration(f.Rollout.ConfirmTimeout),
 			KeepGenerations:   f.Rollout.KeepGenerations,
 		},
 	}

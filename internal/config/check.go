@@ -248,6 +248,7 @@ func (c *checker) rollout(n *node) {
 	c.count(n.good("max_unavailable"), "rollout.max_unavailable", r.MaxUnavailable, 1)
 	c.count(n.good("keep_generations"), "rollout.keep_generations", r.KeepGenerations, 0)
 	c.duration(n.good("activation_timeout"), "rollout.activation_timeout", r.ActivationTimeout, time.Second, 24*time.Hour)
+	c.duration(n.good("confirm_timeout"), "rollout.confirm_timeout", r.ConfirmTimeout, 5*time.Second, time.Hour)
 	if v := n.good("on_failure"); v != nil {
 		c.oneOf(v, "rollout.on_failure", r.OnFailure, string(fleet.RollbackHost), string(fleet.Continue))
 	}

@@ -113,7 +113,7 @@ func TestFull(t *testing.T) {
 		},
 		Rollout: fleet.Rollout{
 			Waves: []fleet.Selector{sel(t, "@canary"), sel(t, "web-*,db.eu")}, MaxParallel: 4, MaxUnavailable: 2,
-			OnFailure: fleet.Continue, ActivationTimeout: 90 * time.Second, KeepGenerations: 0,
+			OnFailure: fleet.Continue, ActivationTimeout: 90 * time.Second, ConfirmTimeout: time.Minute, KeepGenerations: 0,
 		},
 	}
 	key := strings.Fields(string(data[strings.Index(string(data), "ssh-ed25519"):]))
@@ -133,7 +133,7 @@ func TestDefaults(t *testing.T) {
 	want := fleet.Fleet{
 		Name: "a", SSH: fleet.SSH{User: "root", Port: 22, Address: "ipv4"},
 		Networks: map[string]fleet.Network{}, SSHKeys: map[string]fleet.SSHKey{}, Servers: map[string]fleet.Server{},
-		Rollout: fleet.Rollout{MaxParallel: 10, MaxUnavailable: 1, OnFailure: fleet.RollbackHost, ActivationTimeout: 10 * time.Minute, KeepGenerations: 10},
+		Rollout: fleet.Rollout{MaxParallel: 10, MaxUnavailable: 1, OnFailure: fleet.RollbackHost, ActivationTimeout: 10 * time.Minute, ConfirmTimeout: time.Minute, KeepGenerations: 10},
 	}
 	if d := diff(want, got); d != "" {
 		t.Errorf("(-want +got)\n%s", d)

@@ -49,5 +49,6 @@ func (r *rolloutSection) setDefaults() {
 	r.MaxUnavailable = 1
 	r.OnFailure = string(fleet.RollbackHost)
 	r.ActivationTimeout = duration(10 * time.Minute)
+	r.ConfirmTimeout = duration(time.Minute)
 	r.KeepGenerations = 10
 }

@@ -122,6 +122,7 @@ type rolloutSection struct {
 	MaxUnavailable    int      `yaml:"max_unavailable"`
 	OnFailure         string   `yaml:"on_failure"`
 	ActivationTimeout duration `yaml:"activation_timeout"`
+	ConfirmTimeout    duration `yaml:"confirm_timeout"`
 	KeepGenerations   int      `yaml:"keep_generations"`
 }
 

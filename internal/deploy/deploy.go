@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -60,7 +61,7 @@ type deployment struct {
 // does not come up healthy is put back. The Result is valid with an error too;
 // an error alone means that no host was touched.
 func (f *Flow) Deploy(ctx context.Context, opts DeployOptions) (plans.Result, error) {
-	d := &deployment{flow: f, opts: opts, evaluator: f.evaluator()}
+	d := &deployment{flow: f, opts: opts}
 	d.result = plans.Result{Version: plans.Version, Command: "deploy", Started: f.now().UTC()}
 	err := d.run(ctx)
 	d.result.Duration = f.now().Sub(d.result.Started)
@@ -77,6 +78,7 @@ func (d *deployment) run(ctx context.Context) error {
 		return err
 	}
 	defer w.close()
+	d.evaluator = d.flow.evaluator(filepath.Join(w.dir, "roots"))
 	if err := d.read(ctx, w); err != nil {
 		return err
 	}

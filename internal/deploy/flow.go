@@ -169,9 +169,10 @@ func (f *Flow) secret(ref fleet.EnvRef) secret.String {
 	return s
 }
 
-// evaluator gives Nix with the search path of the environment.
-func (f *Flow) evaluator() *nix.Evaluator {
-	return nix.New(nix.Options{NixPath: f.Getenv("NIX_PATH")})
+// evaluator gives Nix with the search path of the environment. roots is a
+// folder that keeps what it builds from the garbage collector; "" for none.
+func (f *Flow) evaluator(roots string) *nix.Evaluator {
+	return nix.New(nix.Options{NixPath: f.Getenv("NIX_PATH"), RootsDir: roots})
 }
 
 func (f *Flow) now() time.Time {

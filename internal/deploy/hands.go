@@ -215,7 +215,7 @@ func (h *hands) switchTo(ctx context.Context, name string) plans.HostResult {
 		Commit:            h.d.tree.Revision.Commit,
 		By:                h.d.flow.By,
 		ActivationTimeout: policy.ActivationTimeout,
-		ConfirmTimeout:    confirmTimeout(settings.Health),
+		ConfirmTimeout:    confirmTimeout(policy, settings.Health),
 		KeepGenerations:   policy.KeepGenerations,
 		AcceptRunning:     h.d.opts.AcceptRunning,
 		Confirm:           confirm(a.target.Address, settings.Health),
@@ -260,12 +260,12 @@ func confirm(address string, checks []fleet.Check) func(context.Context, generat
 	}
 }
 
-// confirmTimeout gives the checks their time, one after the other in the worst
-// case, and a minute for the login and the look around them.
-func confirmTimeout(checks []fleet.Check) time.Duration {
-	total := time.Minute
+// confirmTimeout gives the longest check its time (they run side by side) and
+// the logins and looks around it theirs.
+func confirmTimeout(policy fleet.Rollout, checks []fleet.Check) time.Duration {
+	var longest time.Duration
 	for _, c := range checks {
-		total += c.Within
+		longest = max(longest, c.Within)
 	}
-	return total
+	return policy.ConfirmTimeout + longest
 }

@@ -61,7 +61,7 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 		Resources: provision.Diff(headTree.Fleet, baseState),
 	}
 	facts := provision.Facts(headTree.Fleet, account)
-	evaluator := f.evaluator()
+	evaluator := f.evaluator("")
 
 	baseHosts := f.evaluate(ctx, evaluator, baseTree, provision.Facts(baseTree.Fleet, account), opts.On, &missing)
 	headHosts := f.evaluate(ctx, evaluator, headTree, facts, opts.On, &missing)

@@ -148,7 +148,7 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, r
 	result := host.Switch(ctx, generation.Request{
 		ID: newID(v.flow.now(), to.Commit), New: to.System, Kind: fleet.RecordRollback,
 		Commit: to.Commit, By: v.flow.By, Reason: reason,
-		ActivationTimeout: policy.ActivationTimeout, ConfirmTimeout: confirmTimeout(settings.Health),
+		ActivationTimeout: policy.ActivationTimeout, ConfirmTimeout: confirmTimeout(policy, settings.Health),
 		KeepGenerations: policy.KeepGenerations,
 		// Somebody may have tried things by hand; a rollback is how they get out of it.
 		AcceptRunning: true,

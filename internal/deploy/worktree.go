@@ -36,7 +36,7 @@ func (f *Flow) Evaluate(ctx context.Context, on fleet.Selector, trusted bool) (m
 	if err != nil {
 		return nil, err
 	}
-	evaluator := f.evaluator()
+	evaluator := f.evaluator("")
 	source := t.source(provision.Facts(t.Fleet, account), trusted)
 	deployments, err := evaluator.Hosts(ctx, source)
 	if err != nil && len(deployments) == 0 {
@@ -119,7 +119,7 @@ func (f *Flow) Build(ctx context.Context, on fleet.Selector) (map[string]storepa
 		systems = append(systems, e.System)
 		built[host] = e.System.OutPath
 	}
-	for host, err := range f.evaluator().Build(ctx, systems, f.Sink) {
+	for host, err := range f.evaluator("").Build(ctx, systems, f.Sink) {
 		failed = append(failed, err)
 		delete(built, host)
 	}

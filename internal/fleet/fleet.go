@@ -137,6 +137,7 @@ type Rollout struct {
 	MaxParallel       int        // pushes at a time
 	MaxUnavailable    int        // hosts between activation and commit at a time
 	OnFailure         FailurePolicy
-	ActivationTimeout time.Duration
-	KeepGenerations   int // generations of the system profile to keep; 0: all
+	ActivationTimeout time.Duration // for one switch-to-configuration
+	ConfirmTimeout    time.Duration // to log in anew and look around; the longest health check comes on top
+	KeepGenerations   int           // generations of the system profile to keep; 0: all
 }

@@ -246,13 +246,16 @@ func (d *demo) pageSays(ctx context.Context, want string) error {
 	if err := d.quietly(ctx, 0, &out, "facts", "--format", "json"); err != nil {
 		return err
 	}
-	var facts map[string]struct {
-		IPv4 string `json:"ipv4"`
+	var facts struct {
+		Servers map[string]struct {
+			IPv4 string `json:"ipv4"`
+		} `json:"servers"`
 	}
 	if err := json.Unmarshal(out.Bytes(), &facts); err != nil {
 		return fmt.Errorf("flotilla facts: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+facts["web"].IPv4+"/", nil)
+	page := "http://" + facts.Servers["web"].IPv4 + "/"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return err
 	}
@@ -270,7 +273,7 @@ func (d *demo) pageSays(ctx context.Context, want string) error {
 	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
 		return fmt.Errorf("the page answers %s: %q, want %q", response.Status, body, want)
 	}
-	d.say("http://%s/ says: %s", facts["web"].IPv4, strings.TrimSpace(string(body)))
+	d.say("%s says: %s", page, strings.TrimSpace(string(body)))
 	return nil
 }
 
