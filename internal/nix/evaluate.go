@@ -24,7 +24,7 @@ const maxEtcText = 256 << 10
 // store, ready for Build. Hosts are reported to sink as they end.
 func (e *Evaluator) Evaluate(ctx context.Context, s Source, hosts []string, sink progress.Sink) map[string]plans.Evaluation {
 	result := make(map[string]plans.Evaluation, len(hosts))
-	o, err := e.open(s)
+	o, err := e.open(ctx, s)
 	if err != nil {
 		p := asProblem(err)
 		for _, h := range hosts {

@@ -17,7 +17,7 @@ import (
 // returned all the same. Without any host that could be read, the error is
 // about the hive.
 func (e *Evaluator) Hosts(ctx context.Context, s Source) (map[string]plans.Deployment, error) {
-	o, err := e.open(s)
+	o, err := e.open(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -102,10 +102,12 @@ type opened struct {
 	tool string // folder of eval.nix and facts; removed by close
 	home string // an empty folder
 	mark string // starts messages of eval.nix
+
+	blind bool // evaluates without a store of its own
 }
 
 // open checks s and writes eval.nix and the facts to a new folder.
-func (e *Evaluator) open(s Source) (*opened, error) {
+func (e *Evaluator) open(ctx context.Context, s Source) (*opened, error) {
 	dir, err := filepath.EvalSymlinks(s.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate: %w", err)
@@ -143,6 +145,9 @@ func (e *Evaluator) open(s Source) (*opened, error) {
 	if err := o.write(); err != nil {
 		o.close()
 		return nil, fmt.Errorf("evaluate: %w", err)
+	}
+	if !o.Trusted {
+		e.probe(ctx, o)
 	}
 	return o, nil
 }

@@ -261,7 +261,7 @@ func TestFactsAreReadLazily(t *testing.T) {
 }`)
 	s.Facts = fleet.Facts{"web": {IPv4: "192.0.2.1"}}
 	e := evaluator(t, Options{})
-	o, err := e.open(s)
+	o, err := e.open(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +353,7 @@ func TestNixpkgsInTheStore(t *testing.T) {
 	if err := os.Symlink(inStore, link); err != nil {
 		t.Fatal(err)
 	}
-	s := hive(t, `{ web = { pkgs, ... }: { environment.systemPackages = [ pkgs.hello ]; environment.etc.x.source = ./hive.nix; }; }`)
+	s := hive(t, `{ web = { pkgs, ... }: { environment.systemPackages = [ pkgs.hello ]; systemd.units."a.service".text = "${./hive.nix}"; }; }`)
 	want := system(t, s, "web")
 	for _, nixPath := range []string{"nixpkgs=" + inStore, "nixpkgs=" + link, filepath.Dir(inStore) + ":nixpkgs=" + link} {
 		for _, trusted := range []bool{false, true} {
@@ -363,8 +363,27 @@ func TestNixpkgsInTheStore(t *testing.T) {
 				t.Errorf("%s, trusted %v:\n%s", nixPath, trusted, problem.Text(got.Err))
 			} else if got.System.DrvPath != want.DrvPath {
 				t.Errorf("%s, trusted %v: another derivation", nixPath, trusted)
+			} else if text := got.System.Units["a.service"].Files["hive.nix"]; text == "" {
+				t.Errorf("%s, trusted %v: texts of generated files are not known", nixPath, trusted)
 			}
 		}
+	}
+}
+
+// A Nix that does not look into the machine's store evaluates without any.
+func TestBlindEvaluation(t *testing.T) {
+	s := hive(t, `{ web = { systemd.units."a.service".text = "${./hive.nix}"; }; }`)
+	want := system(t, s, "web")
+	e := evaluator(t, Options{})
+	o, err := e.open(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
+	o.blind = true
+	got := e.one(t.Context(), o, "web")
+	if got.Err != nil || got.System.DrvPath != want.DrvPath || got.System.Units["a.service"].Files != nil {
+		t.Errorf("got %+v", got)
 	}
 }
 

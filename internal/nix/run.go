@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/process"
 	"github.com/flotilla-nix/flotilla/internal/storepath"
@@ -110,7 +111,7 @@ func (e *Evaluator) modeArgs(o *opened) []string {
 		"-I", "flotilla-repo=" + o.dir,
 		"-I", "flotilla-tool=" + o.tool,
 	}
-	if !storeNeeded(e.opts.NixPath) {
+	if !o.blind {
 		args = append(args, "--read-write-mode", "--option", "fsync-metadata", "false") // of its own store
 	}
 	for _, entry := range localEntries(e.opts.NixPath) {
@@ -147,25 +148,39 @@ func (e *Evaluator) environment(o *opened) []string {
 	// A store of its own, no user's or machine's configuration, nothing in the environment.
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + o.home, "TMPDIR=" + o.home, "NIX_CONF_DIR=" + o.home, "NIX_PATH=", "LC_ALL=C",
-		"NIX_REMOTE=" + o.remote(e.opts.NixPath),
+		"NIX_REMOTE=" + o.remote(),
 	}
 }
 
 // remote is the store of an untrusted evaluation.
-func (o *opened) remote(nixPath string) string {
-	if storeNeeded(nixPath) {
+func (o *opened) remote() string {
+	if o.blind {
 		return "dummy://"
 	}
 	return "local?root=" + o.storeRoot()
 }
 
-// storeNeeded tells whether nixpkgs lies in the machine's store. Newer Nix
-// does not see into it with a store of one's own, so that evaluation then has
-// none at all, and texts of generated files are not known.
-func storeNeeded(nixPath string) bool {
-	return slices.ContainsFunc(localEntries(nixPath), func(entry string) bool {
-		return strings.Contains("="+entry, "="+storepath.Dir+"/")
-	})
+// probe finds out whether files in the machine's store are seen from a store
+// of one's own: not every Nix does so, and nixpkgs may lie there. Evaluation
+// is blind without: it has no store at all, and texts of generated files are
+// not known.
+func (e *Evaluator) probe(ctx context.Context, o *opened) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, entry := range localEntries(e.opts.NixPath) {
+		path := entry[strings.IndexByte(entry, '=')+1:]
+		if !strings.HasPrefix(path, storepath.Dir+"/") {
+			continue
+		}
+		r, err := process.Run(ctx, process.Command{
+			Program: "nix-instantiate", Dir: o.tool, Env: e.environment(o),
+			Args: []string{"--eval", "--option", "restrict-eval", "true", "-I", "probed=" + path, "-E", "builtins.pathExists <probed>"},
+		})
+		if err != nil || strings.TrimSpace(string(r.Stdout)) != "true" {
+			o.blind = true
+			return
+		}
+	}
 }
 
 // localEntries gives the entries of a search path that are local, with links

@@ -85,7 +85,7 @@ func TestReadingForReviewStaysInside(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(s.Dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	o, err := evaluator(t, Options{}).open(s)
+	o, err := evaluator(t, Options{}).open(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
