@@ -10,6 +10,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
+// keepAliveRequest is answered by every SSH server, if only by a refusal.
+const keepAliveRequest = "keepalive@openssh.com"
+
 // Conn is a login on a host. It is safe for use by several goroutines; each
 // program runs in a session of its own.
 type Conn struct {
@@ -96,7 +99,7 @@ func (c *Conn) keepAlive(interval time.Duration) {
 				go func() {
 					defer asking.Store(false)
 					// A refusal is an answer too; failures show in Wait.
-					_, _, _ = c.client.SendRequest("keepalive@openssh.com", true, nil)
+					_, _, _ = c.client.SendRequest(keepAliveRequest, true, nil)
 				}()
 			}
 		}

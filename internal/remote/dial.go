@@ -101,17 +101,17 @@ func login(ctx context.Context, t Target, jump *Conn) (*Conn, error) {
 		}
 		conn, err := handshake(ctx, t, jump, algorithms)
 		var wrong *HostKeyError
-		var negotiation *ssh.AlgorithmNegotiationError
+		var auth *AuthError
 		switch {
-		case err == nil:
-			return conn, nil
-		case first != nil && errors.As(err, &negotiation):
-			return nil, first // it has no key of another type
+		case err == nil || errors.As(err, &auth): // the host key was a pinned one
+			return conn, err
 		case errors.As(err, &wrong) && len(t.HostKeys) > 0:
 			if first == nil {
 				first = wrong
 			}
 			without = append(without, wrong.Type)
+		case first != nil:
+			return nil, first // it has no key of another type
 		default:
 			return nil, err
 		}

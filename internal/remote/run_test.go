@@ -202,6 +202,24 @@ func TestRunChildLeftBehind(t *testing.T) {
 	}
 }
 
+// Output that is read late must come whole, even when its program ended long ago.
+func TestStreamReadLate(t *testing.T) {
+	conn := startSSHD(t).dial(t)
+	const size = 4 << 20 // more than a channel's window
+	stream, err := conn.Open(within(t, 30*time.Second), "sh", "-c", "head -c 4194304 /dev/zero | cat & sleep 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(exitGrace + 2*time.Second)
+	out, err := io.ReadAll(stream)
+	if err != nil || len(out) != size {
+		t.Errorf("%d bytes of %d, %v", len(out), size, err)
+	}
+	if err := stream.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSessionRefused(t *testing.T) {
 	conn := startSSHD(t, "MaxSessions 0").dial(t)
 	_, err := conn.Run(within(t, 20*time.Second), nil, "true")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -15,7 +16,7 @@ import (
 )
 
 // exitGrace is how long children of a program that has ended may keep its
-// output open.
+// output open without writing to it.
 const exitGrace = 5 * time.Second
 
 // closeGrace is how long Wait lingers for last words after this side or the
@@ -33,6 +34,9 @@ type Stream struct {
 	exited  chan struct{} // the program's end is known, or the session ended
 	closed  chan struct{} // the session ended
 	drained chan struct{} // all of stderr was read
+
+	begun   time.Time
+	waiting atomic.Int64 // since when, after begun, the reader waits; nanoseconds, 0: it does not
 
 	once  sync.Once
 	left  chan struct{} // closed once this side has ended the session
@@ -98,7 +102,7 @@ func (c *Conn) start(argv []string) (*Stream, error) {
 		return nil, failed(err)
 	}
 	s := &Stream{
-		conn: c, ch: ch, argv: argv, tail: &tail{},
+		conn: c, begun: time.Now(), ch: ch, argv: argv, tail: &tail{},
 		exited: make(chan struct{}), closed: make(chan struct{}), drained: make(chan struct{}),
 		left: make(chan struct{}), detach: func() bool { return true },
 	}
@@ -129,13 +133,7 @@ func (s *Stream) follow(requests <-chan *ssh.Request) {
 			s.status = status
 			close(s.exited)
 			if status != nil {
-				go func() {
-					select {
-					case <-s.closed:
-					case <-time.After(exitGrace):
-						_ = s.ch.Close()
-					}
-				}()
+				go s.letGo()
 			}
 		})
 	}
@@ -164,8 +162,38 @@ func (s *Stream) follow(requests <-chan *ssh.Request) {
 	known(nil)
 }
 
+// letGo ends the session of a program that has ended, when a child of it keeps
+// stdout open and silent. What is still on its way must not be cut off: the
+// reader has to have waited for a while, and the host to answer after that.
+func (s *Stream) letGo() {
+	ticker := time.NewTicker(exitGrace / 5)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.closed:
+			return
+		case <-ticker.C:
+		}
+		since := s.waiting.Load()
+		if since == 0 || time.Since(s.begun)-time.Duration(since) < exitGrace {
+			continue
+		}
+		if _, _, err := s.conn.client.SendRequest(keepAliveRequest, true, nil); err != nil {
+			return
+		}
+		if s.waiting.Load() == since {
+			_ = s.ch.Close()
+			return
+		}
+	}
+}
+
 // Read reads the program's stdout.
-func (s *Stream) Read(p []byte) (int, error) { return s.ch.Read(p) }
+func (s *Stream) Read(p []byte) (int, error) {
+	s.waiting.Store(int64(time.Since(s.begun)))
+	defer s.waiting.Store(0)
+	return s.ch.Read(p)
+}
 
 // Write writes to the program's stdin; io.EOF when it reads no more.
 func (s *Stream) Write(p []byte) (int, error) { return s.ch.Write(p) }
