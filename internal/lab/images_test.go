@@ -21,7 +21,7 @@ func TestWriteTree(t *testing.T) {
 	if _, err := os.Stat(stale); !os.IsNotExist(err) {
 		t.Errorf("a file of an older tree stayed: %v", err)
 	}
-	for _, name := range []string{"default.nix", "flake.nix", "lib/default.nix", "nixos/lib/eval-config.nix", "nixos/modules/system/switch-to-configuration.pl"} {
+	for _, name := range []string{"default.nix", "flake.nix", "lib/default.nix", "nixos/lib/eval-config.nix", "nixos/modules/system/switch/switch-to-configuration.pl"} {
 		got, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // the test's own folder
 		if err != nil {
 			t.Fatal(err)

@@ -16,7 +16,7 @@ let
     export PRE_SWITCH_CHECK=${cfg.preSwitchChecksScript}
     export SYSTEMD=${config.systemd.package}
     export LOCALE_ARCHIVE=
-    exec ${pkgs.perl}/bin/perl ${./switch-to-configuration.pl} "$@"
+    exec ${pkgs.perl}/bin/perl -I ${./switch} ${./switch}/switch-to-configuration.pl "$@"
   '';
 
   # What the loader starts: the system's own way from nothing to systemd.
