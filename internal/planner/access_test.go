@@ -1,0 +1,122 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
+)
+
+func TestUsers(t *testing.T) {
+	one, oneText := key(t, 1, "deploy")
+	two, twoText := key(t, 2, "alice@laptop")
+	n, m := 1000, 1001
+	h := compare(t, Known{}, func(s *plans.System) {
+		s.Users = map[string]plans.UserFacts{
+			"root":  {Keys: []string{one, two}},
+			"alice": {UID: &n, Normal: true, Groups: []string{"wheel"}, Keys: []string{`restrict,command="x" ` + two, "garbage", "file keys/bob.pub"}},
+			"nginx": {},
+		}
+	})
+	want := []plans.User{
+		{
+			Name: "alice", Action: plans.Create, KeysAdded: []string{twoText + ` (restrict,command="x")`, "not a key: garbage", "not a key: file keys/bob.pub"},
+			KeysRemoved: []string{}, Changes: []string{"group wheel added"},
+		},
+		{Name: "nginx", Action: plans.Create, KeysAdded: []string{}, KeysRemoved: []string{}, Changes: []string{}},
+		{Name: "root", Action: plans.Update, KeysAdded: []string{twoText}, KeysRemoved: []string{}, Changes: []string{}},
+	}
+	if diff := cmp.Diff(want, h.Users); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !slices.Equal(h.Risks, []plans.Risk{plans.RiskAccess}) {
+		t.Errorf("risks are %v", h.Risks)
+	}
+
+	var r review
+	r.users(map[string]plans.UserFacts{"a": {UID: &n, Group: "users", Groups: []string{"video"}, Shell: "/nix/store/00000000000000000000000000000000-bash-5/bin/bash", Keys: []string{one}}, "gone": {}},
+		map[string]plans.UserFacts{"a": {UID: &m, Group: "staff", Normal: true, Shell: "/nix/store/11111111111111111111111111111111-zsh-5/bin/zsh"}})
+	want = []plans.User{
+		{
+			Name: "a", Action: plans.Update, KeysAdded: []string{}, KeysRemoved: []string{oneText},
+			Changes: []string{"group video removed", "kind system user → normal user", "primary group users → staff", "shell /nix/store/…-bash-5/bin/bash → /nix/store/…-zsh-5/bin/zsh", "uid 1000 → 1001"},
+		},
+		{Name: "gone", Action: plans.Destroy, KeysAdded: []string{}, KeysRemoved: []string{}, Changes: []string{}},
+	}
+	if diff := cmp.Diff(want, r.Users); diff != "" || !r.access {
+		t.Errorf("access %v (-want +got):\n%s", r.access, diff)
+	}
+
+	// A service's account is nobody who gets in; another build of a shell is no change.
+	r = review{}
+	r.users(map[string]plans.UserFacts{"a": {Shell: "/nix/store/00000000000000000000000000000000-bash/bin/bash"}}, map[string]plans.UserFacts{"a": {Shell: "/nix/store/11111111111111111111111111111111-bash/bin/bash"}, "nginx": {}})
+	if r.access || len(r.Users) != 1 {
+		t.Errorf("access %v, users %+v", r.access, r.Users)
+	}
+}
+
+func TestLockout(t *testing.T) {
+	deploy, _ := key(t, 1, "deploy")
+	other, _ := key(t, 2, "other")
+	login := Known{Logins: map[string]Login{"web": {PublicKey: deploy}}}
+	const locked = "this would lock the deploy out: "
+	for _, c := range []struct {
+		name  string
+		known Known
+		edit  func(s *plans.System)
+		want  []string
+	}{
+		{"nothing of that", login, func(s *plans.System) { s.SSHD.Settings["X11Forwarding"] = "yes" }, nil},
+		{"sshd off", login, func(s *plans.System) { s.SSHD.Enabled = false }, []string{"the SSH daemon is off"}},
+		{"other port", Known{}, func(s *plans.System) { s.SSHD.Ports = []int{2222} }, []string{"SSH listens on port 2222, and deployment.targetPort does not say so"}},
+		{"other port, told, behind the firewall", Known{}, func(s *plans.System) { s.SSHD.Ports = []int{2222}; s.Deployment.TargetPort = 2222 }, []string{"the firewall does not let port 2222 in"}},
+		{"other port, told and open", Known{}, func(s *plans.System) {
+			s.SSHD.Ports = []int{22, 2222}
+			s.Deployment.TargetPort = 2222
+			s.Firewall.Ports.TCP = []string{"2000-3000"}
+		}, nil},
+		{"deploy's port", Known{Logins: map[string]Login{"web": {Port: 22}}}, func(s *plans.System) { s.SSHD.Ports = []int{2222} }, []string{"SSH does not listen on port 22"}},
+		{"firewall", login, func(s *plans.System) { s.Firewall.Ports.TCP = []string{"80"} }, []string{"the firewall does not let port 22 in"}},
+		{"one interface lets it in", login, func(s *plans.System) {
+			s.Firewall.Ports.TCP = nil
+			s.Firewall.Interfaces = map[string]plans.FirewallPorts{"wg0": {TCP: []string{"all"}}}
+		}, nil},
+		{"root may not", login, func(s *plans.System) { s.SSHD.Settings["PermitRootLogin"] = "no" }, []string{"root may not log in (PermitRootLogin no)"}},
+		{"no keys at all", login, func(s *plans.System) { s.SSHD.Settings["PubkeyAuthentication"] = "no" }, []string{"SSH keys are not accepted (PubkeyAuthentication no)"}},
+		{"AllowUsers", login, func(s *plans.System) { s.SSHD.Settings["AllowUsers"] = "alice bob" }, []string{"user root is not in AllowUsers"}},
+		{"AllowUsers with it", login, func(s *plans.System) { s.SSHD.Settings["AllowUsers"] = "alice root" }, nil},
+		{"DenyUsers", login, func(s *plans.System) { s.SSHD.Settings["DenyUsers"] = "root" }, []string{"user root is in DenyUsers"}},
+		{"key replaced", login, func(s *plans.System) { s.Users["root"] = plans.UserFacts{Keys: []string{other}} }, []string{"user root does not accept the deploy key"}},
+		{"key may be in a file", login, func(s *plans.System) { s.Users["root"] = plans.UserFacts{Keys: []string{other, "file x.pub"}} }, nil},
+		{"keys gone, deploy key not known", Known{}, func(s *plans.System) { s.Users["root"] = plans.UserFacts{} }, []string{"user root has no SSH key left"}},
+		{"user gone", Known{Logins: map[string]Login{"web": {User: "root", PublicKey: other}}}, func(s *plans.System) { s.StateVersion = "26.05" }, nil}, // was so before
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := compare(t, c.known, c.edit)
+			var got []string
+			for _, n := range h.Notes {
+				if rest, ok := strings.CutPrefix(n, locked); ok {
+					got = append(got, rest)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if len(c.want) > 0 && !slices.Contains(h.Risks, plans.RiskAccess) {
+				t.Errorf("risks are %v", h.Risks)
+			}
+		})
+	}
+}
+
+func TestLockoutOfANewHost(t *testing.T) {
+	deploy, _ := key(t, 2, "deploy")
+	s := healthy(t)
+	hosts, _, _ := Compare(nil, evaluations(s), Known{Logins: map[string]Login{"web": {User: "admin", PublicKey: deploy}}})
+	if len(hosts) != 1 || !slices.Contains(hosts[0].Notes, "this would lock the deploy out: user admin does not exist") {
+		t.Errorf("got %+v", hosts)
+	}
+}
