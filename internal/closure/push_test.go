@@ -261,7 +261,7 @@ func TestPushToForcedCommand(t *testing.T) {
 	host.sameAs(t, source, root)
 
 	readOnly := OpenerFunc(func(ctx context.Context, _ ...string) (Stream, error) {
-		return newStoreLike(host).Open(ctx, "nix-store", "--serve")
+		return host.Open(ctx, "nix-store", "--serve")
 	})
 	other := source.addSystem(t, 31, 8)
 	transfer, err := p.Plan(within(t, time.Minute), readOnly, other)
@@ -274,8 +274,6 @@ func TestPushToForcedCommand(t *testing.T) {
 		t.Errorf("got %v, want nix-store's own words", err)
 	}
 }
-
-func newStoreLike(s *store) Local { return s.Local }
 
 // Bytes that change on the way are noticed by the host, and told with its words.
 func TestHashMismatchOnTheHost(t *testing.T) {

@@ -28,7 +28,7 @@ const chainLength = 120
 
 // chain makes a store with a closure that Nix itself has made: derivations of
 // which each needs the one before, and a source of 4 MB.
-func chain(t *testing.T) (env []string, root storepath.Path) {
+func chain(t testing.TB) (env []string, root storepath.Path) {
 	t.Helper()
 	env = storeEnv(t)
 	dir := t.TempDir()
@@ -58,14 +58,14 @@ in builtins.foldl' (before: n: make n before) (make 0 ./source) (builtins.genLis
 }
 
 // storeEnv is the environment of programs that work on an empty store of their own.
-func storeEnv(t *testing.T) []string {
+func storeEnv(t testing.TB) []string {
 	t.Helper()
 	dir := t.TempDir()
 	t.Cleanup(func() { _ = exec.Command("chmod", "-R", "u+w", dir).Run() })
 	return append(os.Environ(), "NIX_REMOTE=local?root="+dir, "NIX_CONFIG=substituters =")
 }
 
-func nixOutput(t *testing.T, env []string, argv ...string) string {
+func nixOutput(t testing.TB, env []string, argv ...string) string {
 	t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = env
@@ -77,7 +77,7 @@ func nixOutput(t *testing.T, env []string, argv ...string) string {
 }
 
 // hostWithStore is a server whose logins work on a store of their own.
-func hostWithStore(t *testing.T) (*server, []string) {
+func hostWithStore(t testing.TB) (*server, []string) {
 	t.Helper()
 	env := storeEnv(t)
 	var set []string

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -83,7 +84,7 @@ func (c *Conn) keepAlive(interval time.Duration) {
 		select {
 		case err := <-gone:
 			if err == nil {
-				err = fmt.Errorf("closed by the host")
+				err = errors.New("closed by the host")
 			}
 			c.end(err)
 			return

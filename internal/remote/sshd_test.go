@@ -31,7 +31,7 @@ type server struct {
 }
 
 // startSSHD starts a server; extra are lines of its configuration.
-func startSSHD(t *testing.T, extra ...string) *server {
+func startSSHD(t testing.TB, extra ...string) *server {
 	t.Helper()
 	s := &server{dir: t.TempDir(), log: &bytes.Buffer{}}
 	s.hostKey = s.newKey(t, "host_key")
@@ -54,7 +54,7 @@ func startSSHD(t *testing.T, extra ...string) *server {
 	return s
 }
 
-func (s *server) start(t *testing.T) {
+func (s *server) start(t testing.TB) {
 	t.Helper()
 	s.cmd = exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", filepath.Join(s.dir, "config"))
 	s.cmd.Stderr, s.cmd.WaitDelay = s.log, time.Second
@@ -126,12 +126,12 @@ func (s *server) target(name string) Target {
 	}
 }
 
-func (s *server) dial(t *testing.T) *Conn {
+func (s *server) dial(t testing.TB) *Conn {
 	t.Helper()
 	return mustDial(t, s.target("web"))
 }
 
-func mustDial(t *testing.T, target Target) *Conn {
+func mustDial(t testing.TB, target Target) *Conn {
 	t.Helper()
 	conn, err := Dial(within(t, 20*time.Second), target)
 	if err != nil {
@@ -141,14 +141,14 @@ func mustDial(t *testing.T, target Target) *Conn {
 	return conn
 }
 
-func (s *server) write(t *testing.T, name, text string) {
+func (s *server) write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *server) newKey(t *testing.T, name string) ssh.Signer {
+func (s *server) newKey(t testing.TB, name string) ssh.Signer {
 	t.Helper()
 	signer, text := newKey(t)
 	s.write(t, name, text)
@@ -156,7 +156,7 @@ func (s *server) newKey(t *testing.T, name string) ssh.Signer {
 }
 
 // newKey makes a key and its PEM text.
-func newKey(t *testing.T) (ssh.Signer, string) {
+func newKey(t testing.TB) (ssh.Signer, string) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -173,7 +173,7 @@ func newKey(t *testing.T) (ssh.Signer, string) {
 	return signer, string(pem.EncodeToMemory(block))
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -183,7 +183,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
+func within(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), d, fmt.Errorf("test limit of %v", d))
 	t.Cleanup(cancel)
