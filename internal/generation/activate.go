@@ -193,7 +193,11 @@ func (a *attempt) prove(ctx context.Context) error {
 	if a.req.Confirm != nil {
 		a.result.Checks, err = a.req.Confirm(ctx, session)
 		if err != nil {
-			a.result.Log = failing(a.result.Checks)
+			bad := failing(a.result.Checks)
+			a.result.Log = bad
+			if len(bad) > 0 {
+				err = fmt.Errorf("%w: %s", err, bad[0])
+			}
 			return err
 		}
 	}
@@ -269,7 +273,7 @@ func (a *attempt) steady(ctx context.Context) error {
 			return nil
 		}
 		before = now
-		if err := sleep(ctx, min(a.host.limits.redial, a.host.limits.stable)); err != nil {
+		if err := sleep(ctx, a.host.limits.stable/3); err != nil {
 			return fmt.Errorf("the units did not settle%s: %w", whileWaiting(waiting), err)
 		}
 	}

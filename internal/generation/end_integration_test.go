@@ -100,7 +100,7 @@ func TestEnds(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			request := r.request(c.system)
 			if c.what&guard != 0 {
-				request.ActivationTimeout, request.ConfirmTimeout = 3*time.Second, 3*time.Second
+				request.ActivationTimeout, request.ConfirmTimeout = 6*time.Second, 3*time.Second
 			}
 			if c.system == "old-slow" {
 				request = r.request("good")

@@ -41,7 +41,7 @@ var systems = []string{
 var machines *machine.Docker
 
 // parallel is how many hosts run at a time: mostly they wait.
-const parallel = "8"
+const parallel = "4"
 
 func TestMain(m *testing.M) {
 	code, err := withRig(m)
@@ -212,7 +212,8 @@ func (r *rig) controller() (h *generation.Host, kill func()) {
 func (r *rig) request(name string) generation.Request {
 	return generation.Request{
 		ID: "d-" + name, New: r.paths[name], Kind: fleet.RecordDeploy, Commit: "c0ffee" + name, By: "test",
-		ActivationTimeout: 8 * time.Second, ConfirmTimeout: 8 * time.Second,
+		// Long, for machines that are busy; tests that wait for an end shorten it.
+		ActivationTimeout: 40 * time.Second, ConfirmTimeout: 40 * time.Second,
 	}
 }
 
@@ -243,20 +244,23 @@ func (r *rig) expect(running, boots string) fleet.HostState {
 	return s
 }
 
-// dial gives a session by docker exec.
+// dial gives a session in the host's namespaces, which costs a tenth of docker exec.
 func (r *rig) dial(ctx context.Context, dead *atomic.Bool) (generation.Session, error) {
 	if r.cut.Load() || dead.Load() {
 		return nil, errors.New("no route to host")
 	}
-	if _, err := docker(ctx, nil, "exec", r.name, "true"); err != nil {
+	out, err := docker(ctx, nil, "inspect", "--format", "{{.State.Pid}}", r.name)
+	pid := strings.TrimSpace(string(out.Stdout))
+	if err != nil || pid == "0" {
 		return nil, fmt.Errorf("connection refused: %w", err)
 	}
-	return &execSession{rig: r, dead: dead}, nil
+	return &execSession{rig: r, dead: dead, pid: pid}, nil
 }
 
 type execSession struct {
 	rig    *rig
 	dead   *atomic.Bool
+	pid    string
 	broken atomic.Bool
 }
 
@@ -266,13 +270,13 @@ func (s *execSession) Run(ctx context.Context, stdin io.Reader, argv ...string) 
 	if s.broken.Load() || s.dead.Load() || s.rig.cut.Load() {
 		return process.Result{}, errBroken
 	}
-	result, err := docker(ctx, stdin, append([]string{"exec", "-i", s.rig.name}, argv...)...)
+	result, err := s.rig.inside(ctx, stdin, s.pid, argv...)
 	if s.rig.cut.Load() || s.dead.Load() {
 		s.broken.Store(true)
 		return process.Result{}, errBroken
 	}
 	var e *process.Error
-	if errors.As(err, &e) && (strings.Contains(e.Tail, "Error response from daemon") || e.ExitCode == 137 || e.ExitCode < 0) {
+	if errors.As(err, &e) && (strings.Contains(e.Tail, "nsenter: ") || e.ExitCode < 0) {
 		s.broken.Store(true)
 		return result, errBroken
 	}
@@ -282,6 +286,12 @@ func (s *execSession) Run(ctx context.Context, stdin io.Reader, argv ...string) 
 func (s *execSession) Close() error {
 	s.broken.Store(true)
 	return nil
+}
+
+// inside runs a program on the host.
+func (r *rig) inside(ctx context.Context, stdin io.Reader, pid string, argv ...string) (process.Result, error) {
+	enter := []string{"--target", pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--wd=/", "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	return process.Run(ctx, process.Command{Program: "nsenter", Args: append(enter, argv...), Stdin: stdin})
 }
 
 func docker(ctx context.Context, stdin io.Reader, args ...string) (process.Result, error) {

@@ -56,9 +56,13 @@ func TestSwitch(t *testing.T) {
 		{system: "panics", outcome: fleet.RolledBack, reason: "broke down in the middle (exit code 101)", bad: true},
 		{system: "activation-fails", outcome: fleet.RolledBack, reason: "activation script failed (exit code 2)", bad: true},
 		{system: "unit-fails", outcome: fleet.RolledBack, reason: "demo.service has failed", bad: true},
-		{system: "flaps", outcome: fleet.RolledBack, reason: "demo.service", bad: true},
+		{system: "flaps", outcome: fleet.RolledBack, reason: "demo.service", bad: true, prepare: func(_ *rig, q *generation.Request) {
+			q.ConfirmTimeout = 8 * time.Second
+		}},
 		{system: "lies", outcome: fleet.RolledBack, reason: "after the activation the host runs", bad: true},
-		{system: "hangs", outcome: fleet.RolledBack, reason: "took longer than 8s", bad: true},
+		{system: "hangs", outcome: fleet.RolledBack, reason: "took longer than 6s", bad: true, prepare: func(_ *rig, q *generation.Request) {
+			q.ActivationTimeout = 6 * time.Second
+		}},
 		{system: "boot-fails", outcome: fleet.RolledBack, reason: "the boot loader could not be set"},
 		{system: "reboots", outcome: fleet.RolledBack, reason: "rebooted in the middle of the activation", bad: true},
 		{system: "breaks-helper", outcome: fleet.Degraded, reason: "did not come back: helper.service", bad: true, prepare: func(_ *rig, q *generation.Request) {
@@ -71,7 +75,6 @@ func TestSwitch(t *testing.T) {
 		}},
 		// The guard's time passes while the checks run.
 		{system: "good", outcome: fleet.RolledBack, reason: "guard's time was over before the host was confirmed (the guard put the host back)", bad: true, prepare: func(r *rig, q *generation.Request) {
-			q.ConfirmTimeout = 30 * time.Second
 			q.Confirm = func(context.Context, generation.Session) ([]plans.CheckResult, error) {
 				r.sh("systemctl start flotilla-guard.service; while systemctl -q is-active flotilla-guard.timer; do sleep 0.1; done")
 				return nil, nil
@@ -79,7 +82,7 @@ func TestSwitch(t *testing.T) {
 		}},
 		// The controller is cut off for good: the guard works alone.
 		{system: "good", outcome: fleet.RolledBack, reason: "no login over a new connection", bad: true, prepare: func(r *rig, q *generation.Request) {
-			q.ActivationTimeout, q.ConfirmTimeout = 3*time.Second, 3*time.Second
+			q.ActivationTimeout, q.ConfirmTimeout = 6*time.Second, 3*time.Second
 			r.at(progress.Confirm, func() {
 				r.cut.Store(true)
 				go func() {

@@ -142,21 +142,30 @@ finish_disarm() {
   note state disarmed
 }
 
+# busy_units: which of activate, guard and commit are at work. What cannot be
+# read, since systemd is being executed anew, counts as busy.
+busy_units() {
+  systemctl is-active flotilla-activate.service flotilla-guard.service flotilla-commit.service 2>/dev/null | {
+    for word in activate guard commit; do
+      answer=
+      read -r answer
+      case $answer in inactive | failed | unknown) ;; *) echo "$word" ;; esac
+    done
+  }
+}
+
 # status ID OFFSET SECONDS: the deployment as it is, and its log from OFFSET.
 # Waits up to SECONDS for something new.
 status() {
   load "$1"
-  rounds=$(($3 * 5))
+  rounds=$(($3 * 2))
   while :; do
-    busy=
-    for unit in activate guard commit; do
-      if is_busy "flotilla-$unit.service"; then busy="$busy $unit"; fi
-    done
+    busy=$(busy_units)
     rc=$(fact rc) state=$(fact state) size=$(wc -c <"$dir/log")
     if [ "$rounds" -le 0 ] || [ "$size" -gt "$2" ] || ended "$state" || [ -z "$busy" ]; then break; fi
     if [ "$state" = activating ] && [ -n "$rc" ]; then break; fi
     rounds=$((rounds - 1))
-    sleep 0.2
+    sleep 0.5
   done
   echo "state $state"
   [ -z "$rc" ] || echo "rc $rc"
@@ -183,10 +192,7 @@ units() {
   failed_units | while read -r unit; do
     grep -qxF -e "$unit" "$dir/failed" || echo "failed $(changed "$unit") $unit"
   done
-  active_units >"$here/active.now"
-  while read -r unit; do
-    if ! grep -qxF -e "$unit" "$here/active.now" && watched "$unit"; then echo "down $unit"; fi
-  done <"$dir/active"
+  no_longer_active | sed 's/^/down /'
   for unit; do
     echo "unit $unit"
     systemctl show -p LoadState -p ActiveState -p SubState -p Type -p NRestarts -p Result "$unit"
@@ -203,6 +209,15 @@ changed() {
     fi
   done
   echo no
+}
+
+# no_longer_active: the watched units that were active when the deployment
+# began and are not now.
+no_longer_active() {
+  active_units >"$here/active.now"
+  grep -vxF -f "$here/active.now" "$dir/active" | while read -r unit; do
+    if watched "$unit"; then echo "$unit"; fi
+  done
 }
 
 # watched UNIT: whether a unit that was active has to be so again. Sessions,

@@ -124,18 +124,14 @@ reboot_back() {
 # units_back: starts again what was active before and is not wanted by a
 # target; what stays down goes to the list.
 units_back() {
-  active_units >"$here/active.now"
-  while read -r unit; do
-    if ! grep -qxF -e "$unit" "$here/active.now" && watched "$unit"; then
-      timeout -k 5 60 systemctl start "$unit"
-    fi
-  done <"$dir/active"
-  active_units >"$here/active.now"
-  while read -r unit; do
-    if ! grep -qxF -e "$unit" "$here/active.now" && watched "$unit" && ! is_starting "$unit"; then echo "$unit"; fi
-  done <"$dir/active" >"$here/down"
+  no_longer_active | while read -r unit; do
+    timeout -k 5 60 systemctl start "$unit"
+  done
+  no_longer_active | while read -r unit; do
+    is_starting "$unit" || echo "$unit"
+  done >"$here/down"
   failed_units | while read -r unit; do
-    grep -qxF -e "$unit" "$dir/failed" || grep -qxF -e "$unit" "$here/down" || echo "$unit" >>"$here/down"
+    grep -qxF -e "$unit" "$dir/failed" "$here/down" || echo "$unit" >>"$here/down"
   done
 }
 
