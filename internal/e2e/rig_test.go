@@ -302,7 +302,7 @@ func (r *rig) runs(t *testing.T, host string) string {
 // boots reads back what a host's boot loader would start.
 func (r *rig) boots(t *testing.T, host string) string {
 	t.Helper()
-	return docker(t, "exec", r.container(t, host), "sh", "-c", "readlink -f \"$(cat /boot/loader/default)\"")
+	return docker(t, "exec", r.container(t, host), "sh", "-c", `sed -n 's,.* init=\(/nix/store/[^/]*\)/init$,\1,p' /boot/grub/grub.cfg | head -n 1`)
 }
 
 // page fetches web's page from its own address; "" when it is not served.

@@ -218,6 +218,11 @@ func (h host) switchTo(system, action string) (string, int) {
 	return out, code
 }
 
+// boots is the system that the boot loader starts: entry 0 of its menu.
+func (h host) boots() string {
+	return h.sh(`sed -n 's,.* init=\(/nix/store/[^/]*\)/init$,\1,p' /boot/grub/grub.cfg | head -n 1`)
+}
+
 func (h host) current() string { h.t.Helper(); return h.sh("readlink /run/current-system") }
 
 // mainPIDs gives the main process of each unit; 0 is none.

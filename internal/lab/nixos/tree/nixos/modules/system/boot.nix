@@ -58,37 +58,32 @@ in
         cfg.kernel.sysctl);
     };
 
-    # Called with the system that shall boot. Entries of the generations first,
-    # then the default, by rename: whatever happens in between, one of the two
-    # systems boots.
+    # Called with the system that shall boot. Writes what NixOS writes for GRUB:
+    # entry 0 is that system, a submenu lists the profile's generations. By
+    # rename: whatever happens in between, one of the two systems boots.
     system.build.installBootLoader = pkgs.writeScript "install-lab-loader" ''
       #!${pkgs.runtimeShell}
       set -eu
       PATH=${lib.makeBinPath [ pkgs.coreutils ]}
       default=''${1:?usage: install-lab-loader SYSTEM}
       ${lib.optionalString cfg.loader.external.enable ''${cfg.loader.external.installHook} "$default"''}
-      entries=/boot/loader/entries
-      mkdir -p "$entries" /boot/loader
-      keep=
-      for link in /nix/var/nix/profiles/system-*-link; do
-        [ -L "$link" ] || continue
-        n=''${link##*/system-}
-        n=''${n%-link}
-        system=$(readlink -f "$link") || continue
-        [ -e "$system/init" ] || continue
-        keep="$keep nixos-generation-$n.conf "
-        printf 'title NixOS\nversion Generation %s %s\noptions init=%s/init\n' \
-          "$n" "$(cat "$system/nixos-version")" "$system" > "$entries/.new"
-        mv -f "$entries/.new" "$entries/nixos-generation-$n.conf"
-      done
-      for old in "$entries"/nixos-generation-*.conf; do
-        [ -e "$old" ] || continue
-        case $keep in *" ''${old##*/} "*) ;; *) rm -f "$old" ;; esac
-      done
-      printf '%s\n' "$default" > /boot/loader/.default.new
-      sync -d /boot/loader/.default.new
-      mv -f /boot/loader/.default.new /boot/loader/default
-      sync /boot/loader
+      mkdir -p /boot/grub
+      entry() { printf 'menuentry "%s" {\n  linux /kernel init=%s/init\n}\n' "$1" "$2"; }
+      {
+        printf 'set default=0\n'
+        entry "NixOS - Default" "$default"
+        printf 'submenu "NixOS - All configurations" {\n'
+        for link in $(ls -1v -r -d /nix/var/nix/profiles/system-*-link 2>/dev/null); do
+          n=''${link##*/system-}
+          system=$(readlink -f "$link") || continue
+          [ -e "$system/init" ] || continue
+          entry "NixOS - Configuration ''${n%-link} ($(cat "$system/nixos-version"))" "$system"
+        done
+        printf '}\n'
+      } > /boot/grub/.grub.cfg.new
+      sync -d /boot/grub/.grub.cfg.new
+      mv -f /boot/grub/.grub.cfg.new /boot/grub/grub.cfg
+      sync /boot/grub
     '';
   };
 }
