@@ -137,33 +137,44 @@ func (f *Flow) lookAtAccount(ctx context.Context, base, head tree) (fleet.Accoun
 	return account, true, gaps{}
 }
 
-// evaluate gives the evaluations of the selected hosts of a tree. Problems of
-// the hive as a whole become gaps, those of one host stay with it.
+// evaluate gives the evaluations of the selected hosts of a tree, restricted.
+// Problems of the hive as a whole become gaps, those of one host stay with it.
 func (f *Flow) evaluate(ctx context.Context, evaluator *nix.Evaluator, t tree, facts fleet.Facts, on fleet.Selector, missing *[]plans.Gap) map[string]plans.Evaluation {
 	if t.Empty {
 		return nil
 	}
-	source := t.source(facts, false)
+	result, err := f.evaluateTree(ctx, evaluator, t, t.source(facts, false), on)
+	if err != nil {
+		*missing = append(*missing, gap("hive at "+short(t.Revision), err))
+	}
+	return result
+}
+
+// evaluateTree evaluates the selected hosts of a source made from t. Each
+// host's failure is in its evaluation; the error is about the hive as a whole.
+// A host of which not even the tags could be read counts as selected unless
+// its name excludes it.
+func (f *Flow) evaluateTree(ctx context.Context, evaluator *nix.Evaluator, t tree, source nix.Source, on fleet.Selector) (map[string]plans.Evaluation, error) {
 	deployments, err := evaluator.Hosts(ctx, source)
-	if err != nil && len(deployments) == 0 {
-		*missing = append(*missing, gap("hive at "+short(t.Revision), relativeTo(err, t.Root)))
-		return nil
-	}
-	hosts := selected(on, deployments)
-	result := evaluator.Evaluate(ctx, source, hosts, f.Sink)
 	unreadable, rest := nix.ByHost(err)
-	for host, p := range unreadable {
-		result[host] = plans.Evaluation{Err: p}
+	result := map[string]plans.Evaluation{}
+	if hosts := selected(on, deployments); len(hosts) > 0 {
+		result = evaluator.Evaluate(ctx, source, hosts, f.Sink)
 	}
-	if rest != nil {
-		*missing = append(*missing, gap("hive at "+short(t.Revision), rest))
+	for host, p := range unreadable {
+		if on.Match(host, nil) || on.ByTag() {
+			result[host] = plans.Evaluation{Err: p}
+		}
 	}
 	for _, e := range result {
 		if e.Err != nil {
 			_ = relativeTo(e.Err, t.Root)
 		}
 	}
-	return result
+	if rest != nil {
+		return result, relativeTo(rest, t.Root)
+	}
+	return result, nil
 }
 
 // pendingHosts compares what the last deploys published with the base: hosts

@@ -36,27 +36,11 @@ func (f *Flow) Evaluate(ctx context.Context, on fleet.Selector, trusted bool) (m
 	if err != nil {
 		return nil, err
 	}
-	evaluator := f.evaluator("")
-	source := t.source(provision.Facts(t.Fleet, account), trusted)
-	deployments, err := evaluator.Hosts(ctx, source)
-	if err != nil && len(deployments) == 0 {
-		return nil, relativeTo(err, t.Root)
+	result, err := f.evaluateTree(ctx, f.evaluator(""), t, t.source(provision.Facts(t.Fleet, account), trusted), on)
+	if err == nil && len(result) == 0 {
+		err = &problem.Problem{Summary: fmt.Sprintf("--on %s selects no host", on), Code: problem.Usage}
 	}
-	tags := map[string][]string{}
-	for host, d := range deployments {
-		tags[host] = d.Tags
-	}
-	names, selectErr := on.Select(tags)
-	if selectErr != nil {
-		return nil, &problem.Problem{Summary: "--on selects no such host", Cause: selectErr, Code: problem.Usage}
-	}
-	result := evaluator.Evaluate(ctx, source, names, f.Sink)
-	for _, e := range result {
-		if e.Err != nil {
-			_ = relativeTo(e.Err, t.Root)
-		}
-	}
-	return result, relativeTo(err, t.Root)
+	return result, err
 }
 
 // accountIfKnown reads the account when the token is there; without it facts

@@ -82,6 +82,11 @@ func (t term) match(host string, tags []string) bool {
 // All tells whether the selector is the zero value.
 func (s Selector) All() bool { return len(s.terms) == 0 }
 
+// ByTag tells whether a term of the selector asks for a tag.
+func (s Selector) ByTag() bool {
+	return slices.ContainsFunc(s.terms, func(t term) bool { return t.tag })
+}
+
 // Rank orders selectors of hosts: from the most exact to the least: 3 exact
 // name, 2 tag, 1 glob, 0 everything ("*", exclusions alone or the zero value).
 // The vaguest of several terms counts; exclusions beside others do not.
