@@ -88,7 +88,7 @@ func TestManyHosts(t *testing.T) {
 			t.Fatalf("%s: %s", host, problem.Text(one.Err))
 		}
 		if text := one.System.Units["app.service"].Files["app.conf"]; text != "of "+host || one.System.HostName != host {
-			t.Errorf("%s: text %q, name %q", host, text, one.System.HostName)
+			t.Errorf("%s: text %q, name %q, partial %q", host, text, one.System.HostName, one.System.Partial)
 		}
 	}
 }

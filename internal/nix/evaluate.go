@@ -100,7 +100,7 @@ func (e *Evaluator) one(ctx context.Context, o *opened, host string) plans.Evalu
 		first := o.explain(host, err)
 		out, err = e.eval(ctx, o, "bare", host)
 		if err == nil {
-			missing = "only the system itself could be evaluated, not what is in it: " + first.Error()
+			missing = first.Error()
 		}
 	}
 	if err != nil {
@@ -122,9 +122,7 @@ func (e *Evaluator) one(ctx context.Context, o *opened, host string) plans.Evalu
 	for i, text := range w.System.Warnings {
 		w.System.Warnings[i] = clip(o.relative(harmless(text)), maxMessageLines, maxMessageBytes)
 	}
-	if missing != "" {
-		w.System.Warnings = append(w.System.Warnings, missing)
-	}
+	w.System.Partial = missing
 	return plans.Evaluation{System: w.System.System}
 }
 

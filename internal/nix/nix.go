@@ -147,7 +147,10 @@ func (e *Evaluator) open(ctx context.Context, s Source) (*opened, error) {
 		return nil, fmt.Errorf("evaluate: %w", err)
 	}
 	if !o.Trusted {
-		e.probe(ctx, o)
+		if err := e.prepare(ctx, o); err != nil {
+			o.close()
+			return nil, o.explain("", err)
+		}
 	}
 	return o, nil
 }

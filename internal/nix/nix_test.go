@@ -57,6 +57,9 @@ func system(t *testing.T, s Source, host string) plans.System {
 	if got.Err != nil {
 		t.Fatalf("%s does not evaluate:\n%s", host, problem.Text(got.Err))
 	}
+	if got.System.Partial != "" {
+		t.Fatalf("%s: review facts are missing: %s", host, got.System.Partial)
+	}
 	return got.System
 }
 
@@ -207,6 +210,21 @@ func TestReviewFacts(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b interface{ IsZero() bool }) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A fact that fails takes the others of its kind, or all, but not the system.
+func TestReviewFactsThatFail(t *testing.T) {
+	s := hive(t, `{
+  thrown = { warnings = [ (throw "no") ]; networking.hostName = "a"; };
+  aborted = { warnings = [ (abort "no") ]; networking.hostName = "b"; };
+}`)
+	got := evaluator(t, Options{}).Evaluate(t.Context(), s, []string{"thrown", "aborted"}, nil)
+	if one := got["thrown"]; one.Err != nil || one.System.Partial != "" || one.System.HostName != "a" {
+		t.Errorf("thrown: %+v", one)
+	}
+	if one := got["aborted"]; one.Err != nil || one.System.DrvPath.IsZero() || !strings.Contains(one.System.Partial, "no") {
+		t.Errorf("aborted: %+v", one)
 	}
 }
 

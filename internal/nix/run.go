@@ -160,13 +160,27 @@ func (o *opened) remote() string {
 	return "local?root=" + o.storeRoot()
 }
 
+// prepare makes the store of an untrusted evaluation, before several
+// processes would do so at once and meet it half made.
+func (e *Evaluator) prepare(ctx context.Context, o *opened) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	e.probe(ctx, o)
+	if o.blind {
+		return nil
+	}
+	_, err := process.Run(ctx, process.Command{Program: "nix-store", Args: []string{"--init"}, Dir: o.tool, Env: e.environment(o)})
+	if err != nil {
+		return missingNix(err)
+	}
+	return nil
+}
+
 // probe finds out whether files in the machine's store are seen from a store
 // of one's own: not every Nix does so, and nixpkgs may lie there. Evaluation
 // is blind without: it has no store at all, and texts of generated files are
 // not known.
 func (e *Evaluator) probe(ctx context.Context, o *opened) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	for _, entry := range localEntries(e.opts.NixPath) {
 		path := entry[strings.IndexByte(entry, '=')+1:]
 		if !strings.HasPrefix(path, storepath.Dir+"/") {

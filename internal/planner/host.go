@@ -19,6 +19,10 @@ type review struct {
 // no effects on units, and what it opens and who may log in is all new.
 func created(s plans.System, known Known) plans.Host {
 	r := review{Host: plans.Host{Name: s.Host, Action: plans.Create, New: s.OutPath}}
+	if s.Partial != "" {
+		r.Notes = []string{unknownContents}
+		return r.finish()
+	}
 	nothing := plans.System{Firewall: plans.Firewall{Enabled: true}}
 	r.AfterApply = afterApply(s, known.Facts)
 	r.Packages = packages(nothing.Packages, s.Packages)
@@ -42,6 +46,11 @@ func removed(s plans.System) plans.Host {
 func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 	r := review{Host: plans.Host{Name: new.Host, Action: plans.Update, Old: old.OutPath, New: new.OutPath}}
 	r.AfterApply = afterApply(new, known.Facts)
+	if old.Partial != "" || new.Partial != "" {
+		r.Settings = deploymentSettings(old, new)
+		r.Notes = []string{unknownContents}
+		return r.finish(), old.OutPath != new.OutPath || old.DrvPath != new.DrvPath || len(r.Settings) > 0
+	}
 	active, looked := known.Running[new.Host]
 	r.Units = units(old, new, liveState{looked: looked, active: active})
 	r.Packages = packages(old.Packages, new.Packages)
@@ -79,6 +88,20 @@ func settings(old, new plans.System) []plans.Attribute {
 	}
 	put("networking.hostName", old.HostName, new.HostName)
 	put(stateVersion, old.StateVersion, new.StateVersion)
+	list = append(list, deploymentSettings(old, new)...)
+	for _, name := range keysOfBoth(old.Images, new.Images) {
+		put("image of "+name, old.Images[name], new.Images[name])
+	}
+	return list
+}
+
+func deploymentSettings(old, new plans.System) []plans.Attribute {
+	var list []plans.Attribute
+	put := func(name, a, b string) {
+		if a != b {
+			list = append(list, plans.Attribute{Name: name, Old: a, New: b, Known: true})
+		}
+	}
 	a, b := old.Deployment, new.Deployment
 	put("deployment.targetHost", a.TargetHost, b.TargetHost)
 	put("deployment.targetUser", a.TargetUser, b.TargetUser)
@@ -91,9 +114,6 @@ func settings(old, new plans.System) []plans.Attribute {
 		put("deployment.privilegeEscalationCommand", strings.Join(a.PrivilegeEscalationCommand, " "), strings.Join(b.PrivilegeEscalationCommand, " "))
 	}
 	put("deployment.sshOptions", strings.Join(a.SSHOptions, " "), strings.Join(b.SSHOptions, " "))
-	for _, name := range keysOfBoth(old.Images, new.Images) {
-		put("image of "+name, old.Images[name], new.Images[name])
-	}
 	return list
 }
 
@@ -153,5 +173,8 @@ func reboot(old, new plans.Boot) string {
 	}
 	return strings.Join(why, ", ")
 }
+
+// unknownContents is said of a system of which only its path is known.
+const unknownContents = "what changes in the system could not be evaluated"
 
 const stateVersion = "system.stateVersion"

@@ -65,6 +65,12 @@ func Compare(base, head map[string]plans.Evaluation, known Known) (changes []pla
 		if gap {
 			continue
 		}
+		for _, partial := range []string{new.System.Partial, old.System.Partial} {
+			if partial != "" {
+				missing = append(missing, plans.Gap{Subject: name, Text: "what changes in the system is not known: " + partial})
+				break
+			}
+		}
 		switch {
 		case !inBase:
 			changes = append(changes, created(new.System, known))

@@ -311,6 +311,23 @@ func TestCompareHosts(t *testing.T) {
 	}
 }
 
+// A system without review facts is not one without units, users and SSH.
+func TestPartialSystems(t *testing.T) {
+	whole, partial := healthy(t), plans.System{Host: "web", DrvPath: path(t, "1", "x.drv"), OutPath: path(t, "1", "x"), Partial: "it aborts"}
+	whole.Units = map[string]plans.UnitText{"a.service": u(app)}
+	for name, c := range map[string]struct{ base, head map[string]plans.Evaluation }{
+		"head": {evaluations(whole), evaluations(partial)}, "base": {evaluations(partial), evaluations(whole)}, "new": {nil, evaluations(partial)},
+	} {
+		hosts, missing, _ := Hosts(c.base, c.head, nil)
+		if len(hosts) != 1 || len(missing) != 1 || missing[0].Text != "what changes in the system is not known: it aborts" {
+			t.Fatalf("%s: hosts %+v, missing %+v", name, hosts, missing)
+		}
+		if h := hosts[0]; len(h.Units)+len(h.Users)+len(h.Ports)+len(h.Risks) != 0 || !slices.Equal(h.Notes, []string{unknownContents}) {
+			t.Errorf("%s: got %+v", name, h)
+		}
+	}
+}
+
 func TestAssemble(t *testing.T) {
 	in := Input{
 		Fleet: "acme", Base: plans.Revision{Commit: "a"}, Head: plans.Revision{Commit: "b"},

@@ -24,6 +24,7 @@ type System struct {
 	Images       map[string]string    `json:"images"` // container name → image
 	Warnings     []string             `json:"warnings"`
 	ReadServers  []string             `json:"read_servers,omitempty"` // servers whose facts it read, where known
+	Partial      string               `json:"partial,omitempty"`      // why the review facts (units to images) are not known; "": they are
 }
 
 // Deployment is the host's deployment.* in the hive, Colmena's words.
