@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,11 +110,12 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 
 	// The lock comes first: what another run has in hand must not be settled
 	// under it.
-	if a.unlock, err = lock(ctx, a.host, a.name, h.d.flow); err != nil {
+	var waited string
+	if a.unlock, waited, err = lock(ctx, a.host, a.name, h.d.flow); err != nil {
 		return false, err
 	}
 	told, err := a.host.Settle(ctx)
-	a.result.Settled = told
+	a.result.Settled = cmp.Or(told, waited)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errUnsettled, err)
 	}
@@ -145,20 +147,22 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 }
 
 // lock takes the host's lock. One that is held is waited for as long as a dead
-// holder's lasts: who is alive renews it meanwhile and keeps it.
-func lock(ctx context.Context, host *generation.Host, name string, f *Flow) (func(context.Context) error, error) {
+// holder's lasts: who is alive renews it meanwhile and keeps it. waited says so
+// when a dead one's was taken over.
+func lock(ctx context.Context, host *generation.Host, name string, f *Flow) (unlock func(context.Context) error, waited string, err error) {
 	deadline := time.Now().Add(lockTTL + 5*time.Second)
-	for told := false; ; told = true {
+	for {
 		unlock, err := host.Lock(ctx, f.By, lockTTL)
 		if problem.CodeOf(err) != problem.Refused || time.Now().After(deadline) {
-			return unlock, err
+			return unlock, waited, err
 		}
-		if !told {
+		if waited == "" {
 			progress.For(f.Sink, name).Note(progress.Lock, oneLine(err)+"; waiting in case its holder is dead")
+			waited = "an earlier run died with the host's lock before it activated anything; its lock was taken over"
 		}
 		select {
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, waited, context.Cause(ctx)
 		case <-time.After(3 * time.Second):
 		}
 	}

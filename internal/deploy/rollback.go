@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -126,7 +127,7 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, r
 	if err != nil {
 		return fail(err)
 	}
-	unlock, err := lock(ctx, host, name, v.flow)
+	unlock, waited, err := lock(ctx, host, name, v.flow)
 	if err != nil {
 		return fail(err)
 	}
@@ -155,7 +156,7 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, r
 		Confirm:       confirm(address, settings.Health),
 		Hold:          &fleet.Hold{By: v.flow.By, At: v.flow.now().UTC(), Reason: reason},
 	})
-	result.Settled, result.Duration = told, time.Since(started)
+	result.Settled, result.Duration = cmp.Or(told, waited), time.Since(started)
 	if result.Outcome == fleet.Deployed {
 		if err := v.flow.publish(ctx, v.client, v.account, name, func(p *fleet.Published) {
 			p.SystemHash, p.Commit, p.Held = to.System.Hash(), to.Commit, true

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/progress"
 )
 
@@ -48,6 +49,7 @@ func slowRig(t *testing.T, lab string) *rig {
 // A controller that dies (kill -9) at any step leaves a host on a healthy
 // system, and the next run settles what it finds and says so.
 func TestIntegrationControllerKilled(t *testing.T) {
+	t.Parallel()
 	r := slowRig(t, "e2e-kill")
 	r.deploy(t, 0)
 	for i, p := range killPoints() {
@@ -66,7 +68,9 @@ func TestIntegrationControllerKilled(t *testing.T) {
 			if !killed || ended.code != -1 {
 				t.Fatalf("the controller was not killed at %s %s (exit code %d)\n%s", p.kind, p.step, ended.code, ended.stderr)
 			}
-			r.settles(t, old, greeting)
+			if r.settles(t, old, greeting).Settled == "" {
+				t.Error("the next run does not say what it found")
+			}
 		})
 	}
 }
@@ -74,6 +78,7 @@ func TestIntegrationControllerKilled(t *testing.T) {
 // A power cut of the host at any step boots a healthy system, and the next run
 // settles what it finds and says so.
 func TestIntegrationPowerCut(t *testing.T) {
+	t.Parallel()
 	r := slowRig(t, "e2e-power")
 	r.deploy(t, 0)
 	for i, p := range killPoints() {
@@ -127,10 +132,10 @@ func (p killPoint) hit(e progress.Event) bool {
 
 // settles checks that web is healthy on the old or the new system, deploys
 // again, and checks that this ends well with a word on what was found.
-func (r *rig) settles(t *testing.T, old, greeting string) {
+func (r *rig) settles(t *testing.T, old, greeting string) plans.HostResult {
 	t.Helper()
+	eventually(t, 30*time.Second, "the page is served", func() bool { return r.page(t) != "" })
 	now := r.runs(t, "web")
-	eventually(t, 20*time.Second, "the page is served", func() bool { return r.page(t) != "" })
 	result := hostResult(t, r.deploy(t, 0, "--on", "web", "--retry-bad"), "web")
 	t.Logf("after the kill it ran the %s system; the next run said: %q and %s", word(now == old, "old", "new"), result.Settled, result.Outcome)
 	if result.Outcome != fleet.Deployed && result.Outcome != fleet.Unchanged {
@@ -145,6 +150,7 @@ func (r *rig) settles(t *testing.T, old, greeting string) {
 	if units := docker(t, "exec", r.container(t, "web"), "systemctl", "list-units", "--all", "--no-legend", "--plain", "flotilla-*"); units != "" {
 		t.Errorf("units are left on the host:\n%s", units)
 	}
+	return result
 }
 
 func word(yes bool, a, b string) string {
