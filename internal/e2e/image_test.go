@@ -15,7 +15,7 @@ import (
 
 // The action's image plans a pull request as a GitHub job would run it: the
 // workspace belongs to another user, HOME is read-only, HEAD is the test merge.
-func TestIntegrationAction(t *testing.T) {
+func TestAction(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "e2e-action", nil) // its base image is the action's too
 	const image = "flotilla:e2e"

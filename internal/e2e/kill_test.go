@@ -48,7 +48,7 @@ func slowRig(t *testing.T, lab string) *rig {
 
 // A controller that dies (kill -9) at any step leaves a host on a healthy
 // system, and the next run settles what it finds and says so.
-func TestIntegrationControllerKilled(t *testing.T) {
+func TestControllerKilled(t *testing.T) {
 	t.Parallel()
 	r := slowRig(t, "e2e-kill")
 	r.deploy(t, 0)
@@ -77,7 +77,7 @@ func TestIntegrationControllerKilled(t *testing.T) {
 
 // A power cut of the host at any step boots a healthy system, and the next run
 // settles what it finds and says so.
-func TestIntegrationPowerCut(t *testing.T) {
+func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	r := slowRig(t, "e2e-power")
 	r.deploy(t, 0)

@@ -25,7 +25,7 @@ func (r *rig) plan(t *testing.T, args ...string) plans.Plan {
 
 // The way of a fleet from nothing: planned, deployed, changed, broken, put
 // back, cut off, rolled back, held, released.
-func TestIntegrationWalk(t *testing.T) {
+func TestWalk(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "e2e-walk", func(r *rig) {
 		r.replace(t, "flotilla.yaml", "activation_timeout: 2m", "activation_timeout: 20s")
@@ -194,7 +194,7 @@ func TestIntegrationWalk(t *testing.T) {
 }
 
 // The demo ends well and leaves the rendered plan.
-func TestIntegrationDemo(t *testing.T) {
+func TestDemo(t *testing.T) {
 	t.Parallel()
 	out := t.TempDir()
 	cmd := exec.Command(program, "demo", "--out", out)

@@ -46,7 +46,7 @@ func FuzzQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if strings.ContainsRune(a+b, 0) {
-			t.Skip("NUL cannot be in an argument")
+			return // NUL cannot be in an argument
 		}
 		roundTrip(t, a, b)
 	})
