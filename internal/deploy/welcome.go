@@ -129,6 +129,9 @@ func (f *Flow) publish(ctx context.Context, client *hetzner.Client, account flee
 	}
 	p := server.Published
 	change(&p)
+	if p == server.Published {
+		return nil
+	}
 	return client.Publish(ctx, server.ID, p)
 }
 

@@ -63,13 +63,34 @@ func (e *Evaluator) build(ctx context.Context, s plans.System, r progress.Report
 		Line: func(line string) {
 			line = harmless(line)
 			tail.add(line)
-			r.Log(progress.Build, line)
+			if text := told(line); text != "" {
+				r.Log(progress.Build, text)
+			}
 		},
 	})
 	if err != nil {
 		return buildProblem(s.Host, err, tail.text())
 	}
 	return checkOutput(s, string(out.Stdout))
+}
+
+// told shortens Nix's own lines for people: what is being built by its name,
+// and no list of derivations before it. Builders' lines stay as they are.
+func told(line string) string {
+	switch {
+	case strings.HasPrefix(line, "  "+storepath.Dir+"/"), strings.HasSuffix(line, "will be built:"),
+		strings.HasPrefix(line, "waiting for lock on "):
+		return ""
+	}
+	for _, verb := range []string{"building", "copying path"} {
+		quoted, ok := strings.CutPrefix(line, verb+" '"+storepath.Dir+"/")
+		if base, _, closed := strings.Cut(quoted, "'"); ok && closed {
+			if p, err := storepath.Parse(storepath.Dir + "/" + base); err == nil {
+				return verb + " " + strings.TrimSuffix(p.Name(), ".drv")
+			}
+		}
+	}
+	return line
 }
 
 func buildProblem(host string, err error, tail string) error {
