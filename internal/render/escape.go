@@ -164,14 +164,12 @@ func list(parts []string, limit int) string {
 // prose writes plain words as they are and everything else in code spans.
 func prose(s string) string {
 	s = oneLine(s)
-	first, rest, more := strings.Cut(s, " ")
-	if first == "" || alphanumeric(rune(first[0])) && strings.Trim(first, "0123456789.)") != "" {
+	first, rest, _ := strings.Cut(s, " ")
+	if first == "" || strings.Trim(first, "0123456789.)+-=_") != "" {
 		return inline(s)
 	}
-	if !more { // could begin a list where it stands
-		return code(first)
-	}
-	return code(first) + " " + inline(rest)
+	// A list or a line under a heading could begin so.
+	return strings.TrimSpace(code(first) + " " + inline(rest))
 }
 
 // inline is prose for the middle of a line, where a number begins no list.
@@ -262,6 +260,21 @@ func fenceLines(s string, limit, width int) []string {
 		out = append(out, "… "+plural(left, "more line"))
 	}
 	return out
+}
+
+// diffBody is a diff without its two lines of file names, which are said
+// beside it.
+func diffBody(diff string) string {
+	rest, ok := strings.CutPrefix(diff, "--- ")
+	if !ok {
+		return diff
+	}
+	_, rest, _ = strings.Cut(rest, "\n")
+	if second, ok := strings.CutPrefix(rest, "+++ "); ok {
+		_, body, _ := strings.Cut(second, "\n")
+		return body
+	}
+	return diff
 }
 
 func longestRun(s string, c byte) int {

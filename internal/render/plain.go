@@ -124,13 +124,17 @@ func (s *runningStep) count(e progress.Event) {
 	s.counts = append(s.counts, e)
 }
 
-// words are the counts: "12 paths", "3.4 MB of 10.0 MB".
+// words are the counts: "12 paths", while it runs also "4 of 12 paths".
 func (s *runningStep) words(ofTotal bool) []string {
 	var out []string
 	for _, c := range s.counts {
 		text := amount(c.Done, c.Unit)
-		if ofTotal && c.Total > c.Done {
-			text += " of " + amount(c.Total, c.Unit)
+		switch {
+		case !ofTotal || c.Total <= c.Done:
+		case c.Unit == "bytes":
+			text += " of " + size(c.Total)
+		default:
+			text = fmt.Sprintf("%d of %s", c.Done, amount(c.Total, c.Unit))
 		}
 		out = append(out, text)
 	}

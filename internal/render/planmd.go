@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -232,28 +233,36 @@ func (m *planMarkdown) resources(all []plans.Resource) {
 	m.printf("\n")
 }
 
-// attributes lists a resource's attributes: the values alone for what is new,
-// old → new else.
+// attributes lists a resource's attributes, a few to a line: the values alone
+// for what is new, old → new else.
 func attributes(r plans.Resource, limit int) []string {
 	if r.Action == plans.Destroy {
 		return nil
 	}
-	var out, plain []string
+	const perLine = 3
+	var out, plain, unknown []string
 	for i, a := range r.Attributes {
 		if i == limit {
 			out = append(out, fmt.Sprintf("and %d more", len(r.Attributes)-i))
 			break
 		}
-		if r.Action == plans.Create && a.Old == "" {
+		switch {
+		case r.Action != plans.Create || a.Old != "":
+			out = append(out, attribute(a))
+		case a.Known:
 			plain = append(plain, inline(a.Name)+" "+newValue(a))
-			continue
+		default:
+			unknown = append(unknown, inline(a.Name))
 		}
-		out = append(out, attribute(a))
 	}
-	if len(plain) > 0 {
-		out = append([]string{strings.Join(plain, ", ")}, out...)
+	var lines []string
+	for chunk := range slices.Chunk(plain, perLine) {
+		lines = append(lines, strings.Join(chunk, ", "))
 	}
-	return out
+	if len(unknown) > 0 {
+		lines = append(lines, strings.Join(unknown, ", ")+" *(known after apply)*")
+	}
+	return append(lines, out...)
 }
 
 func attribute(a plans.Attribute) string {

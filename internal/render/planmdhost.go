@@ -239,7 +239,7 @@ func (m *planMarkdown) files(g group) {
 		case f.Diff == "" || m.diffLines < 0:
 			b.WriteString("\n")
 		default:
-			b.WriteString("\n\n" + fence("diff", "", fenceLines(f.Diff, m.diffLines, m.diffWidth)))
+			b.WriteString("\n\n" + fence("diff", "", fenceLines(diffBody(f.Diff), m.diffLines, m.diffWidth)))
 		}
 	}
 	m.details(summary, strings.Trim(b.String(), "\n"))

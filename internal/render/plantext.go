@@ -236,7 +236,7 @@ func (t *planText) group(g group, current *plans.Current) {
 		}
 		f("file", s)
 		if h.Action != plans.Create && file.Diff != "" {
-			t.quote(8, textLines(file.Diff), textDiffLines)
+			t.quote(8, textLines(diffBody(file.Diff)), textDiffLines)
 		}
 	}
 }

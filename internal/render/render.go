@@ -92,6 +92,9 @@ func duration(d time.Duration) string {
 	}
 }
 
+// justNow is an age below a minute.
+const justNow = "just now"
+
 // age is how long ago something was, in one unit.
 func age(now, then time.Time) string {
 	if then.IsZero() {
@@ -100,7 +103,7 @@ func age(now, then time.Time) string {
 	d := now.Sub(then)
 	switch {
 	case d < time.Minute:
-		return "just now"
+		return justNow
 	case d < time.Hour:
 		return strconv.Itoa(int(d/time.Minute)) + "m"
 	case d < 48*time.Hour:

@@ -118,7 +118,7 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 	if len(hosts) == 0 {
 		return
 	}
-	m.printf("| Host | Outcome | Runs now | Generation | Pushed | Took | Why |\n|---|---|---|--:|---|--:|---|\n")
+	m.printf("| Host | Outcome | Runs now | Generation | Took | Why |\n|---|---|---|--:|--:|---|\n")
 	skipped := map[bool]int{}
 	shown := map[bool]int{}
 	for _, h := range hosts {
@@ -135,7 +135,7 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 		if h.Runs.IsZero() {
 			runs = "*unknown*"
 		}
-		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, moved(h.Pushed), duration(h.Duration), inline(h.Reason)))
+		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), inline(h.Reason)))
 	}
 	for _, ok := range []bool{false, true} {
 		if n := skipped[ok]; n > 0 {
@@ -143,7 +143,7 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 			if !ok {
 				word = "that are **not** well"
 			}
-			m.b.WriteString(row(fmt.Sprintf("and %d more", n), word, "", "", "", "", ""))
+			m.b.WriteString(row(fmt.Sprintf("and %d more", n), word, "", "", "", ""))
 		}
 	}
 	m.printf("\n")
@@ -191,7 +191,7 @@ func (m *resultMarkdown) infrastructure(r plans.Result) {
 	if len(r.Resources) == 0 {
 		return
 	}
-	m.printf("#### Infrastructure\n\n|  | Resource | Result | Why |\n|:-:|---|---|---|\n")
+	m.printf("#### Infrastructure\n\n|  | Resource | Result |\n|:-:|---|---|\n")
 	left := 0
 	for i, x := range r.Resources {
 		if m.items > 0 && i >= m.items && x.Error == "" {
@@ -202,10 +202,13 @@ func (m *resultMarkdown) infrastructure(r plans.Result) {
 		if !x.Done {
 			word = "**" + word + "**"
 		}
-		m.b.WriteString(row(code(symbol(x.Action)), prose(kindWord(x.Kind))+" "+code(x.Name), word, inline(x.Error)))
+		if x.Error != "" {
+			word += ": " + inline(x.Error)
+		}
+		m.b.WriteString(row(code(symbol(x.Action)), prose(kindWord(x.Kind))+" "+code(x.Name), word))
 	}
 	if left > 0 {
-		m.b.WriteString(row("", fmt.Sprintf("and %d more", left), "", ""))
+		m.b.WriteString(row("", fmt.Sprintf("and %d more", left), ""))
 	}
 	m.printf("\n")
 	if note := infraNote(r); note != "" {

@@ -70,7 +70,7 @@ func riskLabel(r plans.Risk) string {
 	case plans.RiskReplace:
 		return "Replaces"
 	case plans.RiskData:
-		return "Data may be lost"
+		return "May lose data"
 	case plans.RiskAccess:
 		return "Changes who gets in"
 	case plans.RiskPort:
@@ -88,6 +88,9 @@ func riskLabel(r plans.Risk) string {
 
 func resourceRisk(r plans.Resource, risk plans.Risk) riskItem {
 	item := riskItem{Before: kindWord(r.Kind), Name: r.Name}
+	if risk == plans.RiskData {
+		item.Before = "of " + item.Before
+	}
 	if risk == plans.RiskReplace {
 		var why []string
 		for _, a := range r.Attributes {

@@ -91,8 +91,8 @@ func explainStatus(t *terminal, h plans.HostStatus, now time.Time) {
 	add("problem", h.Problem)
 	if h.Hold != nil {
 		text := "by " + oneLine(h.Hold.By)
-		if a := age(now, h.Hold.At); a != "" {
-			text += " since " + a
+		if a := age(now, h.Hold.At); a != "" && a != justNow {
+			text += ", for " + a
 		}
 		if reason := oneLine(h.Hold.Reason); reason != "" {
 			text += ": " + reason
