@@ -28,7 +28,7 @@ func (r *rig) plan(t *testing.T, args ...string) plans.Plan {
 func TestWalk(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "e2e-walk", func(r *rig) {
-		r.replace(t, "flotilla.yaml", "activation_timeout: 2m", "activation_timeout: 20s")
+		r.replace(t, "flotilla.yaml", "activation_timeout: 2m", "activation_timeout: 20s\n  confirm_timeout: 10s")
 	})
 
 	t.Run("first plan", func(t *testing.T) {

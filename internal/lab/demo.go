@@ -124,7 +124,7 @@ func (d *demo) makeRepo(ctx context.Context) error {
 		before, after, _ := strings.Cut(text, "public_key: ")
 		_, after, _ = strings.Cut(after, "\n")
 		// The demo has no time to wait for a deadline made for real hosts.
-		after = strings.Replace(after, "activation_timeout: 2m", "activation_timeout: 20s", 1)
+		after = strings.Replace(after, "activation_timeout: 2m", "activation_timeout: 20s\n  confirm_timeout: 10s", 1)
 		return before + "public_key: " + public + "\n" + after
 	}); err != nil {
 		return err
