@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -201,19 +202,20 @@ func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r
 // plainWord tells whether Markdown sees nothing but text in a word in the
 // middle of a line.
 func plainWord(word string) bool {
-	bare := strings.Trim(word, ",;.:()'")
-	lower := strings.ToLower(bare)
+	lower := strings.ToLower(word)
 	switch {
-	case strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,;.:()'%/=+-_→…–") != "":
+	case strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789,;.:()'%/=+-_→…–") != "":
 		return false // something that may mean something to Markdown
 	case !innerUnderscores(word):
 		return false // emphasis
-	case strings.Contains(strings.TrimSuffix(word, ":"), ":"), strings.Contains(word, "//"):
+	case strings.Contains(strings.TrimSuffix(word, ":"), ":"), strings.Contains(word, "//"), strings.Contains(lower, "www."):
 		return false // a link or an emoji
-	case len(bare) >= 7 && isHex(lower) && strings.ContainsAny(bare, "0123456789"):
-		return false // a commit
+	case strings.Contains(lower, "gh-"):
+		return false // an issue
 	}
-	return !strings.HasPrefix(lower, "www.") && !strings.HasPrefix(lower, "gh-")
+	const commit = 7 // characters from which GitHub takes a hash for one
+	return !slices.ContainsFunc(strings.FieldsFunc(lower, func(r rune) bool { return !alphanumeric(r) }),
+		func(token string) bool { return len(token) >= commit && isHex(token) })
 }
 
 // innerUnderscores tells whether each underscore stands between letters or

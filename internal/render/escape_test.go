@@ -38,15 +38,16 @@ func TestCodeAndProse(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"kernel 6.12.53 → 6.12.58": "kernel 6.12.53 → 6.12.58",
-		"server_type changed":      "server_type changed",
-		"for @octocat, see #12.":   "for `@octocat`, see `#12`.",
-		"(https://x.y): gone":      "(`https://x.y`): gone",
-		"1. not a list":            "`1.` not a list",
-		"- not a list":             "`-` not a list",
-		"last was 3f2a1bc":         "last was `3f2a1bc`",
-		"www.x.y and :tada:":       "`www.x.y` and `:tada`:",
-		"<b> *b* _i_ a_b":          "`<b> *b* _i_` a_b",
+		"kernel 6.12.53 → 6.12.58":      "kernel 6.12.53 → 6.12.58",
+		"server_type changed":           "server_type changed",
+		"for @octocat, see #12.":        "for `@octocat`, see `#12`.",
+		"(https://x.y): gone":           "(`https://x.y`): gone",
+		"1. not a list":                 "`1.` not a list",
+		"- not a list":                  "`-` not a list",
+		"cut 3f2a1bc9d8… or a/3f2a1bc9": "cut `3f2a1bc9d8…` or `a/3f2a1bc9`",
+		"last was 3f2a1bc":              "last was `3f2a1bc`",
+		"www.x.y and :tada:":            "`www.x.y` and `:tada`:",
+		"<b> *b* _i_ a_b":               "`<b> *b* _i_` a_b",
 	} {
 		if got := prose(in); got != want {
 			t.Errorf("prose(%q) = %q, want %q", in, got, want)

@@ -29,12 +29,12 @@ func (m *planMarkdown) group(g group, current *plans.Current) {
 
 func hostVerb(h plans.Host, n int) string {
 	var s string
-	switch {
-	case h.Action == plans.Create:
+	switch h.Action {
+	case plans.Create:
 		s = "gets its first system"
-	case h.Action == plans.Replace:
+	case plans.Replace:
 		s = "starts again on a new server"
-	case h.Action == plans.Destroy:
+	case plans.Destroy:
 		s = "leaves the fleet"
 	default:
 		s = "switches to a new system"
@@ -159,11 +159,12 @@ func packageCounts(all []plans.Package) string {
 
 func (m *planMarkdown) user(u plans.User) {
 	var parts []string
-	switch {
-	case u.Action == plans.Create:
+	switch u.Action {
+	case plans.Create:
 		parts = append(parts, "added")
-	case u.Action == plans.Destroy:
+	case plans.Destroy:
 		parts = append(parts, "removed")
+	default: // what changes says it
 	}
 	for _, c := range u.Changes {
 		parts = append(parts, prose(c))
@@ -211,8 +212,8 @@ func (m *planMarkdown) files(g group) {
 		return
 	}
 	var summary string
-	switch n := len(g.Host.Files); {
-	case n == 1:
+	switch n := len(g.Host.Files); n {
+	case 1:
 		summary = "1 file: " + htmlCode(fileName(g.Files[0].File, asIs))
 	default:
 		summary = plural(n, "file")

@@ -243,11 +243,12 @@ func (t *planText) group(g group, current *plans.Current) {
 
 func userText(u plans.User) string {
 	var parts []string
-	switch {
-	case u.Action == plans.Create:
+	switch u.Action {
+	case plans.Create:
 		parts = append(parts, "added")
-	case u.Action == plans.Destroy:
+	case plans.Destroy:
 		parts = append(parts, "removed")
+	default: // what changes says it
 	}
 	parts = append(parts, u.Changes...)
 	for _, k := range u.KeysAdded {

@@ -114,11 +114,14 @@ func outcomeMarkdown(o fleet.Outcome) string {
 	return mark + " " + word
 }
 
+// tableReason cuts a reason in the table of hosts; below it stands in full.
+const tableReason = 50
+
 func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 	if len(hosts) == 0 {
 		return
 	}
-	m.printf("| Host | Outcome | Runs now | Generation | Took | Why |\n|---|---|---|--:|--:|---|\n")
+	m.printf("| Host | Outcome | Runs | Generation | Took | Why |\n|---|---|---|--:|--:|---|\n")
 	skipped := map[bool]int{}
 	shown := map[bool]int{}
 	for _, h := range hosts {
@@ -135,7 +138,7 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 		if h.Runs.IsZero() {
 			runs = "*unknown*"
 		}
-		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), inline(h.Reason)))
+		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), inline(cut(oneLine(h.Reason), tableReason))))
 	}
 	for _, ok := range []bool{false, true} {
 		if n := skipped[ok]; n > 0 {

@@ -134,11 +134,12 @@ func hostRisk(h plans.Host, risk plans.Risk) []riskItem {
 // host's own list.
 func accessRisk(u plans.User) []riskItem {
 	var what []string
-	switch {
-	case u.Action == plans.Create:
+	switch u.Action {
+	case plans.Create:
 		what = append(what, "added")
-	case u.Action == plans.Destroy:
+	case plans.Destroy:
 		what = append(what, "removed")
+	default: // what changes says it
 	}
 	if n := len(u.KeysAdded); n > 0 {
 		what = append(what, plural(n, "key")+" added")
