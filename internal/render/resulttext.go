@@ -109,11 +109,7 @@ func (t *resultText) infrastructure(r plans.Result) {
 	t.line(t.paint(bold, "Infrastructure"))
 	rows := make([][]string, 0, len(r.Resources))
 	for _, x := range r.Resources {
-		word := resourceOutcome(x)
-		if x.Error != "" {
-			word += ": " + oneLine(x.Error)
-		}
-		rows = append(rows, []string{fmt.Sprintf("%3s", symbol(x.Action)), kindWord(x.Kind) + " " + oneLine(x.Name), word})
+		rows = append(rows, []string{fmt.Sprintf("%3s", symbol(x.Action)), kindWord(x.Kind) + " " + oneLine(x.Name), resourceOutcome(x)})
 	}
 	t.table(0, rows, func(row, col int) ink {
 		switch {
@@ -125,6 +121,11 @@ func (t *resultText) infrastructure(r plans.Result) {
 			return ""
 		}
 	})
+	for _, x := range r.Resources {
+		if x.Error != "" {
+			t.field(5, 0, "", kindWord(x.Kind)+" "+cut(oneLine(x.Name), 80)+": "+oneLine(x.Error))
+		}
+	}
 	if note := infraNote(r); note != "" {
 		t.field(2, 0, "", note)
 	}

@@ -72,7 +72,7 @@ func riskLabel(r plans.Risk) string {
 	case plans.RiskData:
 		return "May lose data"
 	case plans.RiskAccess:
-		return "Changes who gets in"
+		return "Changes access:"
 	case plans.RiskPort:
 		return "Opens"
 	case plans.RiskReboot:
