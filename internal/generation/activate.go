@@ -201,6 +201,10 @@ func (a *attempt) prove(ctx context.Context) error {
 			return err
 		}
 	}
+	// The checks gave units more time to fall down.
+	if err := a.steady(ctx); err != nil {
+		return err
+	}
 	if a.touched.reachesIn() {
 		a.host.report.Note(progress.Confirm, "the way to the host was touched: logging in once more")
 		if _, err := a.login(ctx); err != nil {
@@ -210,6 +214,9 @@ func (a *attempt) prove(ctx context.Context) error {
 	// What the checks took long for may have broken something since.
 	if s, err = a.status(ctx, 0); err != nil {
 		return fmt.Errorf("no answer after the health checks: %w", err)
+	}
+	for _, w := range a.unitWarnings {
+		a.warn(w)
 	}
 	return a.stillOurs(s)
 }
@@ -266,10 +273,8 @@ func (a *attempt) steady(ctx context.Context) error {
 			since, waiting = time.Time{}, append(now.moving(), again...)
 		case since.IsZero():
 			since = time.Now()
-		case time.Since(since) >= a.host.limits.stable:
-			for _, w := range warnings {
-				a.warn(w)
-			}
+		case time.Since(since) >= now.window(a.host.limits.stable):
+			a.unitWarnings = warnings
 			return nil
 		}
 		before = now

@@ -72,6 +72,8 @@ type attempt struct {
 	part    string
 	log     []string
 	touched touched
+
+	unitWarnings []string // of the last look at the units
 }
 
 // Switch activates, confirms and commits a system that is in the host's store,

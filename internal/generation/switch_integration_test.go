@@ -64,7 +64,9 @@ func TestSwitch(t *testing.T) {
 			q.ActivationTimeout = 6 * time.Second
 		}},
 		{system: "boot-fails", outcome: fleet.RolledBack, reason: "the boot loader could not be set"},
-		{system: "reboots", outcome: fleet.RolledBack, reason: "rebooted in the middle of the activation", bad: true},
+		{system: "reboots", outcome: fleet.RolledBack, reason: "rebooted in the middle of the activation", bad: true, prepare: func(r *rig, _ *generation.Request) {
+			r.reboots = true
+		}},
 		{system: "breaks-helper", outcome: fleet.Degraded, reason: "did not come back: helper.service", bad: true, prepare: func(_ *rig, q *generation.Request) {
 			q.Confirm = unhealthy
 		}},

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // touched is what a switch did to units, as its output says.
@@ -226,6 +227,17 @@ func (u unitsSeen) restarted(before unitsSeen) []string {
 		}
 	}
 	return names
+}
+
+// window is how long units have to stay as they are: three times as long when
+// systemd had to start one of them again.
+func (u unitsSeen) window(stable time.Duration) time.Duration {
+	for _, state := range u.units {
+		if state.restarts != "" && state.restarts != "0" {
+			return 3 * stable
+		}
+	}
+	return stable
 }
 
 // moving names the units that are neither well nor lost yet.

@@ -37,6 +37,8 @@ arm() {
 
 arm_check() {
   if holder=$(locked_by_other "$7"); then die 69 "locked by $holder"; fi
+  # What an id decided before would count again.
+  [ ! -e "$lib/deployments/$1/plan" ] && [ ! -e "$run/$1" ] || die 69 "deployment $1 was there before"
   if [ -e "$lib/current" ]; then
     id=$(readlink "$lib/current") && id=${id##*/} && load "$id"
     ended "$(fact state)" || die 69 "deployment $id has not ended"

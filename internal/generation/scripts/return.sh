@@ -125,6 +125,7 @@ reboot_back() {
 # target; what stays down goes to the list.
 units_back() {
   no_longer_active | while read -r unit; do
+    systemctl reset-failed "$unit" 2>/dev/null # it may have failed too often to be let start
     timeout -k 5 60 systemctl start "$unit"
   done
   no_longer_active | while read -r unit; do

@@ -2,7 +2,7 @@
 # Makes the stand-in's systems: one store path for each scenario.
 set -eu
 cd /tmp/host
-mkdir -p /etc/systemd/system /boot/loader/entries /systems
+mkdir -p /etc/systemd/system /systems
 touch /etc/NIXOS
 system() {
   rm -rf build && mkdir -p build/bin build/etc/systemd/system build/sw
