@@ -61,7 +61,7 @@ const maxFleetName = 32
 func (c *checker) fleetName(root *node) {
 	n := root.get("fleet")
 	if n == nil {
-		p := c.report(position{1, 1}, "the fleet has no name", "Add a line such as: fleet: acme")
+		p := c.add(position{1, 1}, "the fleet has no name", "Add a line such as: fleet: acme")
 		p.Source = ""
 		return
 	}
@@ -148,7 +148,7 @@ func (c *checker) env(n *node, ref secretRef, where string) {
 	}
 	// A name of such a length, or with other characters, may be the secret itself.
 	if !env.bad && (!envPattern.MatchString(ref.Env) || looksSecret.MatchString(ref.Env)) {
-		p := c.report(env.value, where+".env is not the name of an environment variable", envExample(where),
+		p := c.add(env.value, where+".env is not the name of an environment variable", envExample(where),
 			"If this is the secret itself and it was committed, revoke it: it stays in the git history.")
 		p.Source = ""
 	}
@@ -161,7 +161,7 @@ func (c *checker) endpoint(n *node, text string) {
 		return
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		p := c.report(n.value, "endpoint must be scheme, host and path alone", "Remove user, password, query and fragment.")
+		p := c.add(n.value, "endpoint must be scheme, host and path alone", "Remove user, password, query and fragment.")
 		p.Source = ""
 	}
 	if u.Scheme == "http" && !near(u.Hostname()) {
@@ -272,7 +272,7 @@ func (c *checker) oneOf(n *node, where, value string, valid ...string) {
 
 func (c *checker) selector(at position, text string) {
 	if _, err := fleet.ParseSelector(text); err != nil {
-		p := c.report(at, fmt.Sprintf("%s does not select hosts", quote(text)), `Write a host's name, a glob ("web-*"), a tag ("@web") or several with commas; ! excludes.`)
+		p := c.add(at, fmt.Sprintf("%s does not select hosts", quote(text)), `Write a host's name, a glob ("web-*"), a tag ("@web") or several with commas; ! excludes.`)
 		p.Cause = err
 	}
 }

@@ -94,7 +94,7 @@ func (c *checker) http(n *node, where string, h httpEntry) {
 			}
 			c.report(v.value, fmt.Sprintf("%s: %s is not an http or https URL", where, quote(h.URL)), hint)
 		case u.User != nil:
-			p := c.report(v.value, where+": the URL holds a user or password", "Check a page that needs none: this file is no place for secrets.")
+			p := c.add(v.value, where+": the URL holds a user or password", "Check a page that needs none: this file is no place for secrets.")
 			p.Source = ""
 		}
 	}

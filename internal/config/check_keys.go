@@ -95,7 +95,7 @@ func (c *checker) badKey(n *node, where string, err error) {
 	hint := "Copy the whole line of a .pub file, for example ~/.ssh/id_ed25519.pub: ssh-ed25519 AAAA… name"
 	switch {
 	case errors.Is(err, errPrivateKey):
-		p := c.report(n.key, where+" holds a private key", hint, "If it was committed, make a new key: this one stays in the git history.")
+		p := c.add(n.key, where+" holds a private key", hint, "If it was committed, make a new key: this one stays in the git history.")
 		p.Source = ""
 		return
 	case errors.Is(err, errManyKeys):

@@ -193,7 +193,7 @@ func (s *source) secretInFile(n *node, path string) {
 		s.report(n.value, path+" is empty", envExample(path))
 		return
 	}
-	p := s.report(n.value, fmt.Sprintf("%s must name an environment variable, never hold the secret itself", path), envExample(path))
+	p := s.add(n.value, fmt.Sprintf("%s must name an environment variable, never hold the secret itself", path), envExample(path))
 	if n.kind == kindText {
 		p.Source = ""
 		p.Hints = append(p.Hints, "If a secret was committed here, revoke it: it stays in the git history.")

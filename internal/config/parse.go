@@ -31,7 +31,7 @@ func (s *source) parse(text string) (root *node) {
 		// The library is not ours: a panic of it must not be ours either.
 		if r := recover(); r != nil {
 			root = nil
-			p := s.report(position{}, "cannot be read as YAML", "Simplify the file until it can be read; the plain forms of YAML are enough for it.")
+			p := s.add(position{}, "cannot be read as YAML", "Simplify the file until it can be read; the plain forms of YAML are enough for it.")
 			p.Detail = printable(fmt.Sprint(r))
 		}
 	}()
@@ -146,7 +146,7 @@ func (s *source) syntax(err error) {
 			return
 		}
 	}
-	p := s.report(at, "this is not valid YAML", quoteHint(s.lines, at))
+	p := s.add(at, "this is not valid YAML", quoteHint(s.lines, at))
 	p.Cause = problemText(message)
 }
 

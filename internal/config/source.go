@@ -35,7 +35,12 @@ func newSource(name string, data []byte) (*source, string) {
 }
 
 // report adds a problem. The summary is one line without a final dot.
-func (s *source) report(at position, summary string, hints ...string) *problem.Problem {
+func (s *source) report(at position, summary string, hints ...string) {
+	_ = s.add(at, summary, hints...)
+}
+
+// add is report for who has more to say of the problem, or less.
+func (s *source) add(at position, summary string, hints ...string) *problem.Problem {
 	for i := range hints {
 		hints[i] = printable(hints[i])
 	}
