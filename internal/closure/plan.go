@@ -65,7 +65,7 @@ func (t *Transfer) ask(ctx context.Context) error {
 		return err
 	}
 	t.session = newSession(t.wire.count(stream))
-	valid, err := t.session.validPaths(pathsOf(t.closure), true)
+	valid, err := t.session.validPaths(pathsOf(t.closure))
 	if err != nil {
 		return err
 	}

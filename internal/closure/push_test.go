@@ -145,13 +145,12 @@ func TestRootFails(t *testing.T) {
 
 func TestFanOutReadsOnce(t *testing.T) {
 	source := newStore(t)
-	root := source.addSystem(t, systemSize, 3)
 	counted := &dumps{Opener: source, count: map[string]int{}}
 	p := newPusher(t, counted, Options{})
 	hosts := []*store{newStore(t), newStore(t), newStore(t)}
 	// The third host has a part already.
 	push(t, newPusher(t, source, Options{}), hosts[2], source.addSystem(t, 20, 3))
-	root = source.addSystem(t, systemSize, 3)
+	root := source.addSystem(t, systemSize, 3)
 	var all sync.WaitGroup
 	for n, host := range hosts {
 		all.Go(func() {
@@ -210,7 +209,7 @@ func TestKilledAndResumed(t *testing.T) {
 	killer := tampered{Opener: host, write: func(n int64, s Stream, b []byte) (int, error) {
 		if n > 1_500_000 {
 			_ = s.(*localStream).kill()
-			s.(*localStream).tail.Write([]byte("error: somebody pulled the plug\n"))
+			_, _ = s.(*localStream).tail.Write([]byte("error: somebody pulled the plug\n"))
 		}
 		return s.Write(b)
 	}}

@@ -62,7 +62,7 @@ func (t *Transfer) verify(ctx context.Context) error {
 		t.cancel(err)
 	}, queryLimit, "the host did not confirm its paths")
 	defer stop()
-	valid, err := t.session.validPaths(pathsOf(t.closure), true)
+	valid, err := t.session.validPaths(pathsOf(t.closure))
 	if err != nil {
 		select {
 		case err = <-cause:
@@ -111,13 +111,12 @@ func (u *upload) run(ctx context.Context) error {
 	u.touch()
 	go u.watch(ctx, cancel)
 
-	answers := make(chan error, 1)
+	answered := make(chan struct{})
 	go func() {
-		err := u.receive()
-		if err != nil {
+		defer close(answered)
+		if err := u.receive(); err != nil {
 			cancel(err) // ends the sending
 		}
-		answers <- err
 	}()
 	sendErr := u.send(ctx)
 	if sendErr == nil {
@@ -127,15 +126,14 @@ func (u *upload) run(ctx context.Context) error {
 		if u.broken {
 			// Why the host stopped reading comes with its answers, and soon.
 			select {
-			case err := <-answers:
-				answers <- err
+			case <-answered:
 			case <-time.After(2 * lastWords):
 			}
 		}
 		cancel(sendErr)
 		_ = stream.Close()
 	}
-	<-answers
+	<-answered
 	return context.Cause(ctx) // the first failure
 }
 

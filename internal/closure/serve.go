@@ -3,6 +3,7 @@ package closure
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func (s *session) send(q *request) error {
 	}
 	s.greet = false
 	hello := greeting()
-	hello.Write(q.Bytes())
+	_, _ = hello.Write(q.Bytes()) // a bytes.Buffer: cannot fail
 	if _, err := s.stream.Write(hello.Bytes()); err != nil {
 		return s.failure(err)
 	}
@@ -108,10 +109,7 @@ func (s *session) readGreeting() error {
 // noise gives the bytes that came in place of the magic number, and what is
 // already there behind them.
 func (s *session) noise(first uint64) []byte {
-	text := make([]byte, 8, 512)
-	for i := range text {
-		text[i] = byte(first >> (8 * i))
-	}
+	text := binary.LittleEndian.AppendUint64(make([]byte, 0, 512), first)
 	more, _ := s.in.Peek(min(s.in.Buffered(), 504))
 	return append(text, more...)
 }
@@ -146,13 +144,12 @@ func (s *session) finish() error {
 	return s.end
 }
 
-// validPaths asks which paths are valid. With lock the store keeps all of
-// them, also those that come later, from being collected while the session
-// lives.
-func (s *session) validPaths(paths []storepath.Path, lock bool) (map[storepath.Path]bool, error) {
+// validPaths asks which paths are valid. The store keeps all of them, also
+// those that come later, from being collected while the session lives.
+func (s *session) validPaths(paths []storepath.Path) (map[storepath.Path]bool, error) {
 	q := &request{}
 	q.number(cmdQueryValidPaths)
-	q.flag(lock)
+	q.flag(true)  // lock
 	q.flag(false) // substitute: blocks without a word for minutes
 	q.paths(paths)
 	if err := s.send(q); err != nil {
@@ -290,9 +287,9 @@ func addRequest(i info) *request {
 	q.text(i.deriver.String())
 	q.text(hex.EncodeToString(i.hash[:]))
 	q.paths(i.refs)
-	q.number(0) // registration time: now
-	q.number(uint64(i.size))
-	q.flag(false) // ultimate: it was not built there
+	q.number(0)              // registration time: now
+	q.number(uint64(i.size)) //nolint:gosec // info lets none through that is not positive
+	q.flag(false)            // ultimate: it was not built there
 	q.texts(i.sigs)
 	q.text(i.ca)
 	return q

@@ -56,19 +56,19 @@ func TestHostileAnswers(t *testing.T) {
 	for name, c := range hostile {
 		t.Run(name, func(t *testing.T) {
 			s := newSession(&scriptedStream{Reader: bytes.NewReader(c.answer)})
-			_, err := s.validPaths([]storepath.Path{path}, true)
+			_, err := s.validPaths([]storepath.Path{path})
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want something with %q", err, c.says)
 			}
 		})
 	}
 	good := with(hello(0x207), func(q *request) { q.number(1); q.text(somePath) })
-	valid, err := newSession(&scriptedStream{Reader: bytes.NewReader(good)}).validPaths([]storepath.Path{path}, true)
+	valid, err := newSession(&scriptedStream{Reader: bytes.NewReader(good)}).validPaths([]storepath.Path{path})
 	if err != nil || !valid[path] {
 		t.Errorf("%v, %v", valid, err)
 	}
 	var noise *NoiseError
-	_, err = newSession(&scriptedStream{Reader: strings.NewReader("Hello there, how are you?")}).validPaths([]storepath.Path{path}, true)
+	_, err = newSession(&scriptedStream{Reader: strings.NewReader("Hello there, how are you?")}).validPaths([]storepath.Path{path})
 	if !errors.As(err, &noise) || !strings.Contains(string(noise.Text), "how are you") {
 		t.Errorf("got %v", err)
 	}
@@ -168,7 +168,7 @@ func FuzzAnswers(f *testing.F) {
 		runtime.ReadMemStats(&before)
 		open := func() *session { return newSession(&scriptedStream{Reader: bytes.NewReader(answer)}) }
 		asked := []storepath.Path{path}
-		if valid, err := open().validPaths(asked, true); err == nil && len(valid) > 1 {
+		if valid, err := open().validPaths(asked); err == nil && len(valid) > 1 {
 			t.Errorf("%d valid paths of one", len(valid))
 		}
 		if paths, err := open().queryClosure(path); err == nil && len(paths)*16 > len(answer) {
