@@ -68,7 +68,7 @@ func (s *shell) action(ctx context.Context, runner *actions.Runner) error {
 	case "plan":
 		return s.actionPlan(ctx, runner, flow, job, on)
 	case "deploy":
-		result, err = flow.Deploy(ctx, deploy.DeployOptions{Head: job.Head, On: on, RetryBad: job.RetryBad, Draining: s.draining})
+		result, err = flow.Deploy(ctx, deploy.Options{Head: job.Head, On: on, RetryBad: job.RetryBad, Draining: s.draining})
 	case "rollback", "release":
 		if job.On == "" {
 			return usage("input on is empty", `Name the hosts, or write "*" for all.`)

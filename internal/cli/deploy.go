@@ -54,7 +54,7 @@ func runDeploy(cmd *cobra.Command, s *shell, o deployOptions) error {
 	if err != nil {
 		return err
 	}
-	result, err := flow.Deploy(cmd.Context(), deploy.DeployOptions{
+	result, err := flow.Deploy(cmd.Context(), deploy.Options{
 		Head: o.head, On: on, AllowDestroy: o.allowDestroy, RetryBad: o.retryBad, AcceptRunning: o.acceptRunning,
 		Draining: s.draining,
 		Approve: func(i deploy.Intent) error {

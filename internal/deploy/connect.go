@@ -30,7 +30,7 @@ type targets struct {
 	signers []ssh.Signer
 }
 
-func (f *Flow) targets(fl fleet.Fleet, account fleet.Account) (*targets, error) {
+func (f *Flow) targets(ctx context.Context, fl fleet.Fleet, account fleet.Account) (*targets, error) {
 	key := f.secret(fl.SSH.Key)
 	// A key that is named must be there: falling back to another would hide
 	// why the login fails.
@@ -48,7 +48,7 @@ func (f *Flow) targets(fl fleet.Fleet, account fleet.Account) (*targets, error) 
 			}
 		}
 	}
-	signers, err := remote.Signers(key, key.IsZero(), files)
+	signers, err := remote.Signers(ctx, key, key.IsZero(), files)
 	if err != nil {
 		return nil, err
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/rollout"
 )
 
-// DeployOptions say what to deploy and what is allowed.
-type DeployOptions struct {
+// Options say what to deploy and what is allowed.
+type Options struct {
 	Head         string // revision; "": HEAD
 	On           fleet.Selector
 	AllowDestroy []string // servers that may be destroyed or replaced
@@ -44,7 +44,7 @@ type Intent struct {
 // deployment is one run of Deploy, filled in from top to bottom.
 type deployment struct {
 	flow      *Flow
-	opts      DeployOptions
+	opts      Options
 	tree      tree
 	evaluator *nix.Evaluator
 	client    *hetzner.Client // nil: no provider
@@ -60,7 +60,7 @@ type deployment struct {
 // made, systems are built and pushed, hosts are switched in waves, and what
 // does not come up healthy is put back. The Result is valid with an error too;
 // an error alone means that no host was touched.
-func (f *Flow) Deploy(ctx context.Context, opts DeployOptions) (plans.Result, error) {
+func (f *Flow) Deploy(ctx context.Context, opts Options) (plans.Result, error) {
 	d := &deployment{flow: f, opts: opts}
 	d.result = plans.Result{Version: plans.Version, Command: "deploy", Started: f.now().UTC()}
 	err := d.run(ctx)
@@ -102,7 +102,7 @@ func (d *deployment) run(ctx context.Context) error {
 	if err := d.expand(ctx); err != nil {
 		return err
 	}
-	if d.targets, err = d.flow.targets(d.tree.Fleet, d.account); err != nil {
+	if d.targets, err = d.flow.targets(ctx, d.tree.Fleet, d.account); err != nil {
 		return err
 	}
 	if err := d.welcome(ctx); err != nil {
@@ -245,7 +245,7 @@ func (d *deployment) rollout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer hands.close()
+	defer hands.close(ctx)
 	d.result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), rollout.Steps{
 		Prepare: hands.prepare,
 		Switch:  hands.switchTo,

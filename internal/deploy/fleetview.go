@@ -80,7 +80,7 @@ func (v *view) fill(ctx context.Context, w *workspace, on fleet.Selector) error 
 	for _, name := range names {
 		v.hosts[name] = all[name]
 	}
-	v.targets, err = v.flow.targets(v.tree.Fleet, v.account)
+	v.targets, err = v.flow.targets(ctx, v.tree.Fleet, v.account)
 	return err
 }
 

@@ -59,11 +59,11 @@ func newHands(d *deployment) (*hands, error) {
 }
 
 // close frees what was prepared and never switched.
-func (h *hands) close() {
+func (h *hands) close(ctx context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, hand := range h.open {
-		hand.release()
+		hand.release(ctx)
 	}
 	_ = h.pusher.Close()
 }
@@ -91,7 +91,7 @@ func (h *hands) prepare(ctx context.Context, name string) *plans.HostResult {
 		h.mu.Unlock()
 		return nil
 	}
-	a.release()
+	a.release(ctx)
 	a.result.Duration = time.Since(a.started)
 	return &a.result
 }
@@ -204,12 +204,16 @@ func (h *hands) switchTo(ctx context.Context, name string) plans.HostResult {
 	a := h.open[name]
 	delete(h.open, name)
 	h.mu.Unlock()
-	defer a.release()
+	h.activate(ctx, a)
+	a.release(ctx)
+	return a.result
+}
 
-	settings, err := h.d.tree.Fleet.HostSettings(name, h.d.hosts[name].Tags)
+func (h *hands) activate(ctx context.Context, a *hand) {
+	settings, err := h.d.tree.Fleet.HostSettings(a.name, h.d.hosts[a.name].Tags)
 	if err != nil {
 		a.result.Outcome, a.result.Reason = fleet.Failed, oneLine(err)
-		return a.result
+		return
 	}
 	policy := h.d.tree.Fleet.Rollout
 	switched := a.host.Switch(ctx, generation.Request{
@@ -231,7 +235,6 @@ func (h *hands) switchTo(ctx context.Context, name string) plans.HostResult {
 	if switched.Outcome == fleet.Deployed {
 		h.publish(ctx, a)
 	}
-	return a.result
 }
 
 // publish writes what the host runs to its server's labels. A failure is a
@@ -245,11 +248,11 @@ func (h *hands) publish(ctx context.Context, a *hand) {
 }
 
 // release frees the host's lock, also after a cancel.
-func (a *hand) release() {
+func (a *hand) release(ctx context.Context) {
 	if a.unlock == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	if err := a.unlock(ctx); err != nil {
 		a.result.Warnings = append(a.result.Warnings, "the host's lock was not freed: "+oneLine(err))

@@ -114,7 +114,7 @@ func (v *view) rollbackTarget(ctx context.Context, name, to string) (fleet.Recor
 	return record, nil
 }
 
-func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, reason string) plans.HostResult {
+func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, reason string) (result plans.HostResult) {
 	started := time.Now()
 	fail := func(err error) plans.HostResult {
 		result := plans.HostResult{Host: name, Outcome: fleet.Failed, Wanted: to.System, Reason: oneLine(err), Duration: time.Since(started)}
@@ -132,7 +132,10 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, r
 		return fail(err)
 	}
 	a := &hand{unlock: unlock}
-	defer a.release()
+	defer func() {
+		a.release(ctx)
+		result.Warnings = append(result.Warnings, a.result.Warnings...)
+	}()
 	told, err := host.Settle(ctx)
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", errUnsettled, err))
@@ -146,7 +149,7 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, r
 	if reason == "" {
 		reason = "rolled back by hand"
 	}
-	result := host.Switch(ctx, generation.Request{
+	result = host.Switch(ctx, generation.Request{
 		ID: newID(v.flow.now(), to.Commit), New: to.System, Kind: fleet.RecordRollback,
 		Commit: to.Commit, By: v.flow.By, Reason: reason,
 		ActivationTimeout: policy.ActivationTimeout, ConfirmTimeout: confirmTimeout(policy, settings.Health),

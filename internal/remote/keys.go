@@ -46,8 +46,9 @@ func OpenSSHFingerprint(fingerprint string) string {
 // those of the agent at SSH_AUTH_SOCK if wanted, and those in files, each kept
 // once and in this order. A key that is given but cannot be used is an error;
 // a file with a passphrase is passed over while something else is left to try.
-// No key at all is an error.
-func Signers(key secret.String, useAgent bool, files []string) ([]ssh.Signer, error) {
+// No key at all is an error. ctx bounds the search alone: the signers outlive
+// it, because what a cancel leaves on hosts is tidied up with logins after it.
+func Signers(ctx context.Context, key secret.String, useAgent bool, files []string) ([]ssh.Signer, error) {
 	var found signerSet
 	var passed []string
 	if !key.IsZero() {
@@ -58,7 +59,7 @@ func Signers(key secret.String, useAgent bool, files []string) ([]ssh.Signer, er
 		found.add(signer)
 	}
 	if useAgent {
-		signers, err := agentSigners(os.Getenv("SSH_AUTH_SOCK"))
+		signers, err := agentSigners(ctx, os.Getenv("SSH_AUTH_SOCK"))
 		if err != nil {
 			passed = append(passed, "ssh-agent: "+err.Error())
 		}
@@ -155,12 +156,12 @@ type agentSigner struct {
 
 var _ ssh.AlgorithmSigner = (*agentSigner)(nil)
 
-func agentSigners(socket string) ([]ssh.Signer, error) {
+func agentSigners(ctx context.Context, socket string) ([]ssh.Signer, error) {
 	if socket == "" {
 		return nil, errors.New("SSH_AUTH_SOCK is not set")
 	}
 	var signers []ssh.Signer
-	err := withAgent(socket, agentListLimit, func(a agent.ExtendedAgent) error {
+	err := withAgent(ctx, socket, agentListLimit, func(a agent.ExtendedAgent) error {
 		keys, err := a.List()
 		for _, key := range keys {
 			public, err := ssh.ParsePublicKey(key.Blob)
@@ -174,17 +175,16 @@ func agentSigners(socket string) ([]ssh.Signer, error) {
 	return signers, err
 }
 
-func withAgent(socket string, limit time.Duration, use func(agent.ExtendedAgent) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+func withAgent(ctx context.Context, socket string, limit time.Duration, use func(agent.ExtendedAgent) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // nothing is written behind the last answer
-	if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
-		return err
-	}
+	// The library's client knows no contexts: whatever ends ctx ends its reads.
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	return use(agent.NewClient(conn))
 }
 
@@ -207,7 +207,8 @@ func (s *agentSigner) SignWithAlgorithm(_ io.Reader, data []byte, algorithm stri
 		flags = agent.SignatureFlagRsaSha512
 	}
 	var signature *ssh.Signature
-	err := withAgent(s.socket, agentSignLimit, func(a agent.ExtendedAgent) (err error) {
+	// ssh.AlgorithmSigner has no context; the limit ends the wait.
+	err := withAgent(context.Background(), s.socket, agentSignLimit, func(a agent.ExtendedAgent) (err error) {
 		signature, err = a.SignWithFlags(s.key, data, flags)
 		return err
 	})

@@ -86,7 +86,7 @@ func TestSigners(t *testing.T) {
 		{name: "missing file", files: []string{filepath.Join(dir, "none")}, says: "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			signers, err := Signers(secret.New(c.key), c.agent, c.files)
+			signers, err := Signers(t.Context(), secret.New(c.key), c.agent, c.files)
 			if c.says == "" {
 				if err != nil || len(signers) != c.count {
 					t.Errorf("%d signers, %v", len(signers), err)
@@ -141,7 +141,7 @@ func TestAgent(t *testing.T) {
 	if out, err := exec.Command("ssh-add", "-q", rsa).CombinedOutput(); err != nil {
 		t.Fatalf("ssh-add: %v %s", err, out)
 	}
-	signers, err := Signers(secret.String{}, true, nil)
+	signers, err := Signers(t.Context(), secret.String{}, true, nil)
 	if err != nil || len(signers) != 1 {
 		t.Fatalf("%d signers, %v", len(signers), err)
 	}
