@@ -76,17 +76,22 @@ func (r *run) each(ctx context.Context, pick func(plans.Resource) bool, key func
 	group.SetLimit(r.options.parallel())
 	for _, k := range order {
 		group.Go(func() error {
-			for _, i := range lanes[k] {
-				if ctx.Err() != nil || !r.one(ctx, i, change) {
-					break
-				}
-			}
+			r.lane(ctx, lanes[k], change)
 			return nil
 		})
 	}
 	_ = group.Wait() // the lanes keep their errors themselves
 	if err := ctx.Err(); err != nil && !r.failed() {
 		r.errs = append(r.errs, &problem.Problem{Summary: "interrupted", Cause: err, Code: problem.Cancelled})
+	}
+}
+
+// lane makes changes one after the other, until one fails or ctx ends.
+func (r *run) lane(ctx context.Context, changes []int, change func(context.Context, plans.Resource) error) {
+	for _, i := range changes {
+		if ctx.Err() != nil || !r.one(ctx, i, change) {
+			return
+		}
 	}
 }
 
