@@ -15,8 +15,8 @@ import (
 
 const (
 	codeUnavailable    hcloud.ErrorCode = "unavailable" // no constant in the library
-	headerCorrelation                   = "X-Correlation-Id"
-	secretsReplacement                  = "(secret)"
+	headerCorrelation  string           = "X-Correlation-Id"
+	secretsReplacement string           = "(secret)"
 )
 
 // effect says what a failed request may have done.

@@ -282,7 +282,7 @@ func TestTokenIsInNoError(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			for unwrapped := error(err); unwrapped != nil; {
+			for unwrapped := err; unwrapped != nil; {
 				for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 					if text := fmt.Sprintf(verb, unwrapped); strings.Contains(text, token) {
 						t.Errorf("%s of %T: %s", verb, unwrapped, text)

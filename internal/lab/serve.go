@@ -141,7 +141,7 @@ func serve(ctx context.Context, l lab, opt ServeOptions, options cloud.Options, 
 		return &problem.Problem{Summary: "the lab's API cannot listen on " + opt.Listen, Cause: err, Hints: []string{"Choose another address with --listen."}}
 	}
 	defer func() { _ = listener.Close() }()
-	api, err := cloud.New(options)
+	api, err := cloud.New(options) //nolint:contextcheck // actions outlive the requests that began them; Close ends them
 	if err != nil {
 		return err
 	}

@@ -168,7 +168,7 @@ func (r *Repo) write(ctx context.Context, root *os.Root, files []file) error {
 		if err != nil {
 			cancel() // git has nothing more to print for us
 		}
-		reader.CloseWithError(errors.Join(err, io.ErrClosedPipe))
+		_ = reader.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // never fails
 		written <- err
 	}()
 	_, err := r.git.run(ctx, strings.NewReader(wanted.String()), writer, "cat-file", "--batch", "--buffer")

@@ -54,8 +54,15 @@ func (f *fixture) client(token string) *hcloud.Client {
 		hcloud.WithRetryOpts(hcloud.RetryOpts{BackoffFunc: hcloud.ConstantBackoff(time.Millisecond), MaxRetries: 3}))
 }
 
+// head is an answer without its body.
+type head struct {
+	Status     string
+	StatusCode int
+	Header     http.Header
+}
+
 // raw makes a request without the client, to see what is really on the wire.
-func (f *fixture) raw(method, path, body string) (*http.Response, string) {
+func (f *fixture) raw(method, path, body string) (head, string) {
 	f.t.Helper()
 	r, err := http.NewRequestWithContext(f.ctx, method, f.url+path, strings.NewReader(body))
 	if err != nil {
@@ -71,7 +78,7 @@ func (f *fixture) raw(method, path, body string) (*http.Response, string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return answer, string(data)
+	return head{answer.Status, answer.StatusCode, answer.Header}, string(data)
 }
 
 func (f *fixture) inject(fault cloud.Fault) {

@@ -68,7 +68,7 @@ func (s *Server) detach(network int64) {
 }
 
 func (s *Server) attach(network int64, ip netip.Addr) {
-	mac := fmt.Sprintf("86:00:00:%02x:%02x:%02x", byte(s.ID>>8), byte(s.ID), byte(network))
+	mac := fmt.Sprintf("86:00:00:%02x:%02x:%02x", s.ID>>8&0xff, s.ID&0xff, network&0xff)
 	s.Private = append(slices.Clone(s.Private), Attachment{Network: network, IP: ip, AliasIPs: []netip.Addr{}, MACAddress: mac})
 }
 
@@ -99,7 +99,7 @@ func serverKind() kind[*Server] {
 			}
 			return nil
 		},
-		update: func(q *request, v *Server) error {
+		update: func(q *request, _ *Server) error {
 			var body struct {
 				Name *string `json:"name"`
 			}
