@@ -15,6 +15,8 @@
 GO ?= go
 FUZZTIME ?= 30s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# The parts of the script that runs on hosts, which are one script to check.
+PARTS := internal/generation/scripts
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
 
 .PHONY: demo test unit e2e lint fuzz build image clean
@@ -39,7 +41,8 @@ lint:
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on: $$unformatted"; exit 1; fi
 	$(GO) vet -tags integration ./...
 	$(GO) run $(GOLANGCI) run
-	shellcheck .ci/setup .ci/tests .ci/run $$(find internal -name '*.sh')
+	shellcheck .ci/* internal/lab/nixos/image/files/lab-init $$(find internal -name '*.sh' ! -path '$(PARTS)/*')
+	cat $(PARTS)/base.sh $$(find $(PARTS) -name '*.sh' ! -name base.sh ! -name main.sh) $(PARTS)/main.sh | shellcheck -s sh -
 	$(GO) mod tidy -diff
 
 fuzz:
