@@ -84,9 +84,9 @@ func unlockCommand(token string) command { return verb("unlock", token) }
 func rootCommand(system storepath.Path) command { return verb("root", system.String()) }
 
 // armCommand records the deployment and starts the guard, which goes off after
-// deadline. activation bounds a switch.
-func armCommand(id string, old, next storepath.Path, deadline, activation time.Duration, keep int, token string) command {
-	return stored(id, "arm", old.String(), next.String(), seconds(deadline), seconds(activation), strconv.Itoa(keep), token)
+// deadline, and confirm after the activation's end. activation bounds a switch.
+func armCommand(id string, old, next storepath.Path, deadline, activation, confirm time.Duration, keep int, token string) command {
+	return stored(id, "arm", old.String(), next.String(), seconds(deadline), seconds(activation), strconv.Itoa(keep), token, seconds(confirm))
 }
 
 func startCommand(id string) command { return stored(id, "start") }

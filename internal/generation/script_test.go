@@ -32,7 +32,7 @@ func TestCommands(t *testing.T) {
 		unlockCommand("TOKEN"),
 		rootCommand(next),
 		store("d1", "record", "text"),
-		armCommand("d1", old, next, 12*time.Minute, 10*time.Minute, 5, "TOKEN"),
+		armCommand("d1", old, next, 12*time.Minute, 10*time.Minute, 90*time.Second, 5, "TOKEN"),
 		startCommand("d1"),
 		disarmCommand("d1", `it's "not" $(right)`),
 		statusCommand("d1", 4096, 2500*time.Millisecond),

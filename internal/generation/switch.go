@@ -186,7 +186,9 @@ func (a *attempt) refuse(s seen, boots storepath.Path) (fleet.Outcome, string) {
 // begins, a failure leaves nothing behind.
 func (a *attempt) guard(ctx context.Context) bool {
 	l := a.host.limits
-	deadline := a.req.ActivationTimeout + l.stop + a.req.ConfirmTimeout + l.margin
+	// Whoever confirms in the last moment still needs some time to commit.
+	confirm := a.req.ConfirmTimeout + min(l.margin, max(a.req.ConfirmTimeout/2, 5*time.Second))
+	deadline := a.req.ActivationTimeout + l.stop + confirm
 	err := a.do(progress.Guard, func() error {
 		record, err := recordText(a.req, a.old)
 		if err != nil {
@@ -201,7 +203,7 @@ func (a *attempt) guard(ctx context.Context) bool {
 				return err
 			}
 		}
-		out, err := a.wire.run(ctx, armCommand(a.req.ID, a.old, a.req.New, deadline, a.req.ActivationTimeout, a.req.KeepGenerations, a.host.token))
+		out, err := a.wire.run(ctx, armCommand(a.req.ID, a.old, a.req.New, deadline, a.req.ActivationTimeout, confirm, a.req.KeepGenerations, a.host.token))
 		a.needsReboot(out)
 		return err
 	})

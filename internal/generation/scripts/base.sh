@@ -49,7 +49,7 @@ mutex() {
 # load ID: the variables of a deployment.
 load() {
   id=$1 dir=$lib/deployments/$1 here=$run/$1
-  old='' new='' was='' generation='' keep=0 boot='' activation=600
+  old='' new='' was='' generation='' keep=0 boot='' activation=600 confirm=150
   [ -f "$dir/plan" ] || die 66 "no deployment $id on this host"
   while read -r key value; do
     case $key in
@@ -60,6 +60,7 @@ load() {
       keep) keep=$value ;;
       boot) boot=$value ;;
       activation) activation=$value ;;
+      confirm) confirm=$value ;;
     esac
   done <"$dir/plan"
   tools "$old"
@@ -129,6 +130,12 @@ blame() {
     grep -vxF -e "$new" "$lib/bad" 2>/dev/null | tail -n 49
     [ "$1" = no ] || echo "$new"
   } >"$lib/bad.new" && sync "$lib/bad.new" && mv -f "$lib/bad.new" "$lib/bad"
+}
+
+# stop_timers: the guard's time does not count any more.
+stop_timers() {
+  systemctl stop flotilla-guard.timer
+  systemctl stop flotilla-deadline.timer 2>/dev/null # not there before the activation's end
 }
 
 shell_of() { if [ -x "$1/sw/bin/sh" ]; then echo "$1/sw/bin/sh"; else echo /bin/sh; fi; }

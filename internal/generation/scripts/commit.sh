@@ -14,7 +14,7 @@ commit() {
   decide commit || [ "$(decision)" = commit ] || exit 0
   ended "$(fact state)" && exit 0
   note state committing || commit_failed "cannot write $dir"
-  systemctl stop flotilla-guard.timer
+  stop_timers
   note touched yes || commit_failed "cannot write $dir"
   to_log nix-env --profile "$profile" --set "$new" </dev/null || commit_failed "the system profile could not be set"
   [ "$keep" -eq 0 ] || to_log prune

@@ -7,8 +7,8 @@ root() {
   mkdir -p "$roots" && ln -sfn "$1" "$roots/candidate" || die 73 "cannot make a root in $roots"
 }
 
-# arm ID OLD NEW SECONDS ACTIVATION KEEP TOKEN: records the deployment and
-# starts its guard. Exit code 69 refuses; nothing has changed then.
+# arm ID OLD NEW SECONDS ACTIVATION KEEP TOKEN CONFIRM: records the deployment
+# and starts its guard. Exit code 69 refuses; nothing has changed then.
 arm() {
   tools "$2"
   mutex
@@ -16,7 +16,7 @@ arm() {
   id=$1 dir=$lib/deployments/$1 here=$run/$1
   mkdir -p "$dir" "$here" "$roots" && chmod 700 "$lib" || die 73 "cannot write $lib"
   printf '%s\n' "old $2" "new $3" "was $(readlink -f "$profile")" "generation $(generation_of)" "keep $6" \
-    "boot $(boot_id)" "activation $5" >"$dir/plan.new" &&
+    "boot $(boot_id)" "activation $5" "confirm $8" >"$dir/plan.new" &&
     active_units >"$dir/active" && failed_units >"$dir/failed" && : >"$dir/log" &&
     sync "$dir/plan.new" && mv -f "$dir/plan.new" "$dir/plan" || die 73 "cannot write $dir"
   ln -sfn "$3" "$roots/candidate" && ln -sfn "$2" "$roots/previous" || die 73 "cannot make roots in $roots"
@@ -25,7 +25,7 @@ arm() {
     die 73 "cannot write $lib"
   load "$id"
   echo "$(($(uptime_seconds) + $4))" >"$here/deadline"
-  systemctl reset-failed flotilla-guard.timer flotilla-guard.service 2>/dev/null
+  systemctl reset-failed flotilla-guard.timer flotilla-guard.service flotilla-deadline.timer flotilla-deadline.service 2>/dev/null
   if ! { systemd-run --quiet --collect --unit=flotilla-guard --on-active="${4}s" --timer-property=AccuracySec=1s \
     --service-type=oneshot "$(shell_of "$old")" "$dir/host.sh" guard "$id" && systemctl -q is-active flotilla-guard.timer; }; then
     note state disarmed
@@ -44,7 +44,7 @@ arm_check() {
     ended "$(fact state)" || die 69 "deployment $id has not ended"
   fi
   tools "$2"
-  for unit in flotilla-guard.timer flotilla-guard.service flotilla-activate.service flotilla-commit.service; do
+  for unit in flotilla-guard.timer flotilla-deadline.timer flotilla-guard.service flotilla-activate.service flotilla-commit.service; do
     ! is_busy "$unit" || die 69 "$unit is active"
   done
   [ "$(running)" = "$2" ] || die 69 "another system runs than a moment ago: $(running)"
@@ -110,6 +110,22 @@ activate() {
   load "$1"
   env -i PATH="$PATH" HOME=/root LC_ALL=C.UTF-8 "$new/bin/switch-to-configuration" test
   note rc "$?"
+  shorten
+}
+
+# shorten: the activation is over, so the guard need not wait for it any more.
+# By a second timer: there must be no moment without one.
+shorten() {
+  [ "$(($(uptime_seconds) + confirm))" -lt "$(cat "$here/deadline")" ] || return 0
+  systemd-run --quiet --collect --unit=flotilla-deadline --on-active="${confirm}s" --timer-property=AccuracySec=1s \
+    "$(shell_of "$old")" "$dir/host.sh" deadline "$id" &&
+    echo "$(($(uptime_seconds) + confirm))" >"$here/deadline"
+}
+
+# deadline ID: run by flotilla-deadline.service: nobody confirmed in time.
+deadline() {
+  load "$1"
+  ended "$(fact state)" || guard_now
 }
 
 # to_log COMMAND...: its output goes to tmpfs first: a full disk must not
@@ -138,7 +154,7 @@ disarm() {
 }
 
 finish_disarm() {
-  systemctl stop flotilla-guard.timer
+  stop_timers
   rm -f "$roots/candidate"
   add_history failed 0 "$1"
   note state disarmed

@@ -55,7 +55,7 @@ put_back() {
   add_history "$outcome" "$generation" "${why:-\"nobody confirmed it in time\"}"
   [ "$(fact blame)" = no ] || blame yes
   rm -f "$roots/candidate"
-  systemctl stop flotilla-guard.timer
+  stop_timers
   note state returned
 }
 
