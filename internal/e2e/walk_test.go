@@ -180,7 +180,6 @@ func TestWalk(t *testing.T) {
 		_, rest, _ := strings.Cut(text, "\n  app:\n")
 		app, _, _ := strings.Cut(rest, "\n  web:\n")
 		r.replace(t, "flotilla.yaml", "\n  app:\n"+app, "")
-		r.replace(t, "flotilla.yaml", "  waves: [\"app\"]               # app first, then the rest\n", "")
 		r.replace(t, "hive.nix", "  app = ./hosts/app.nix;\n", "")
 		r.commit(t, "Remove app")
 		if r.deploy(t, 5); r.server(t, "app") == nil {
