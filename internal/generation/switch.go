@@ -198,6 +198,9 @@ func (a *attempt) guard(ctx context.Context) bool {
 		if a.req.Hold != nil {
 			files = append(files, store(a.req.ID, "hold", holdText(a.req.Hold.By, a.req.Hold.Reason)))
 		}
+		if a.req.Reason != "" {
+			files = append(files, store(a.req.ID, "reason", quoteJSON(a.req.Reason)+"\n"))
+		}
 		for _, c := range files {
 			if _, err := a.wire.run(ctx, c); err != nil {
 				return err
