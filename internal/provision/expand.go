@@ -80,7 +80,7 @@ func detaches(a plans.Attribute) bool {
 func (r *run) sshKey(ctx context.Context, c plans.Resource) error {
 	want := r.desired.SSHKeys[c.Name]
 	if c.Action == plans.Update {
-		return r.provider.UpdateSSHKeyLabels(ctx, r.keys[c.Name], want.Labels)
+		return r.provider.UpdateSSHKeyLabels(ctx, r.actual.SSHKeys[c.Name].ID, want.Labels)
 	}
 	if c.Action == plans.Replace {
 		old, exists := r.actual.SSHKeys[c.Name]

@@ -35,11 +35,10 @@ func TestTroubleAtEveryRequest(t *testing.T) {
 				}
 				_, err := apply(runCtx, p.client(t), three(), provision.Options{})
 				cancel()
-				reached := p.calls >= n
+				reached := p.heal() >= n
 				if !reached && err != nil || reached && !how.kill && err != nil {
 					t.Fatalf("request %d: %s", n, problem.Text(err))
 				}
-				p.failAt, p.kill = 0, nil
 				if _, err := apply(ctx, p.client(t), three(), provision.Options{}); err != nil {
 					t.Fatalf("run again after trouble at request %d: %s", n, problem.Text(err))
 				}

@@ -55,6 +55,14 @@ func newProject(t *testing.T) *project {
 	return &project{API: api}
 }
 
+// heal ends the trouble and tells how many requests there were.
+func (p *project) heal() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failAt, p.kill = 0, nil
+	return p.calls
+}
+
 var errCut = errors.New("connection reset by peer")
 
 func (p *project) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -63,11 +71,11 @@ func (p *project) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	p.mu.Lock()
 	p.calls++
-	fails := p.calls == p.failAt
+	fails, after, kill := p.calls == p.failAt, p.after, p.kill
 	p.mu.Unlock()
-	if fails && !p.after {
-		if p.kill != nil {
-			p.kill()
+	if fails && !after {
+		if kill != nil {
+			kill()
 		}
 		return nil, errCut
 	}
@@ -87,8 +95,8 @@ func (p *project) RoundTrip(req *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, req)
 	if fails {
-		if p.kill != nil {
-			p.kill()
+		if kill != nil {
+			kill()
 		}
 		return nil, errCut
 	}

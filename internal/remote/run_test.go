@@ -136,7 +136,8 @@ func TestRunFrozenServer(t *testing.T) {
 	}{{"silent", nil}, {"in the middle of an upload", zeros{}}} {
 		t.Run(c.name, func(t *testing.T) {
 			conn := mustDial(t, target)
-			time.AfterFunc(500*time.Millisecond, s.freeze)
+			frozen := make(chan struct{})
+			time.AfterFunc(500*time.Millisecond, func() { s.freeze(); close(frozen) })
 			begin := time.Now()
 			_, err := conn.Run(within(t, 20*time.Second), c.stdin, "sh", "-c", "cat >/dev/null; sleep 15")
 			var lost *LostError
@@ -146,6 +147,7 @@ func TestRunFrozenServer(t *testing.T) {
 			if took := time.Since(begin); took > 10*time.Second {
 				t.Errorf("took %v", took)
 			}
+			<-frozen
 			s.kill()
 			s.start(t)
 		})
