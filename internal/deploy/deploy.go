@@ -50,6 +50,7 @@ type deployment struct {
 	client    *hetzner.Client // nil: no provider
 	mu        sync.Mutex      // guards account while servers are welcomed
 	account   fleet.Account
+	tags      map[string][]string         // of all hosts
 	hosts     map[string]plans.Deployment // selected
 	systems   map[string]plans.System
 	targets   *targets
@@ -85,8 +86,13 @@ func (d *deployment) run(ctx context.Context) error {
 	if err := d.inspect(ctx); err != nil {
 		return err
 	}
-	changes := provision.Diff(d.tree.Fleet, d.account)
-	if err := provision.Check(d.tree.Fleet, d.account, d.leave()); err != nil {
+	// Before anything is bought it must be certain that it can be logged in to.
+	if d.targets, err = d.flow.targets(ctx, d.tree.Fleet, d.account); err != nil {
+		return err
+	}
+	desired, actual := d.infrastructure()
+	changes := provision.Diff(desired, actual)
+	if err := provision.Check(desired, actual, d.leave()); err != nil {
 		return err
 	}
 	if d.opts.Approve != nil {
@@ -119,6 +125,7 @@ func (d *deployment) run(ctx context.Context) error {
 	if plans.CodeOf(outcomes(d.result.Hosts)) == problem.OK {
 		return d.contract(ctx)
 	}
+	d.leaveInPlace()
 	return nil
 }
 
@@ -158,11 +165,11 @@ func (d *deployment) inspect(ctx context.Context) error {
 	if err != nil {
 		return relativeTo(err, d.tree.Root)
 	}
-	tags := map[string][]string{}
+	d.tags = map[string][]string{}
 	for host, dep := range deployments {
-		tags[host] = dep.Tags
+		d.tags[host] = dep.Tags
 	}
-	names, err := d.opts.On.Select(tags)
+	names, err := d.opts.On.Select(d.tags)
 	if err != nil {
 		return &problem.Problem{Summary: "--on selects no such host", Cause: err, Code: problem.Usage}
 	}
@@ -210,13 +217,38 @@ func (d *deployment) expand(ctx context.Context) error {
 	if d.client == nil {
 		return nil
 	}
-	account, resources, err := provision.Expand(ctx, d.client, d.tree.Fleet, d.account, d.leave(), d.flow.Sink)
+	desired, actual := d.infrastructure()
+	account, resources, err := provision.Expand(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
 	d.result.Resources = append(d.result.Resources, resources...)
 	if err != nil {
 		return err
 	}
-	d.account = account
+	if len(resources) > 0 {
+		d.account = account
+	}
 	return nil
+}
+
+// infrastructure gives what is declared and what exists, without the servers
+// of hosts that --on leaves out.
+func (d *deployment) infrastructure() (fleet.Fleet, fleet.Account) {
+	return limit(d.opts.On, d.tags, d.tree.Fleet, d.account)
+}
+
+func limit(on fleet.Selector, tags map[string][]string, desired fleet.Fleet, actual fleet.Account) (fleet.Fleet, fleet.Account) {
+	desired.Servers, actual.Servers = maps.Clone(desired.Servers), maps.Clone(actual.Servers)
+	maps.DeleteFunc(desired.Servers, func(name string, _ fleet.Server) bool { return !on.Match(name, tags[name]) })
+	maps.DeleteFunc(actual.Servers, func(name string, _ fleet.AccountServer) bool { return !on.Match(name, tags[name]) })
+	return desired, actual
+}
+
+// leaveInPlace tells what a rollout that is not healthy keeps from being removed.
+func (d *deployment) leaveInPlace() {
+	for _, r := range provision.Diff(d.infrastructure()) {
+		if r.Action == plans.Destroy {
+			d.result.Resources = append(d.result.Resources, plans.ResourceResult{Resource: r, Error: "left in place: not every host was deployed"})
+		}
+	}
 }
 
 // leave says what may be destroyed.
@@ -229,7 +261,8 @@ func (d *deployment) contract(ctx context.Context) error {
 	if d.client == nil {
 		return nil
 	}
-	resources, err := provision.Contract(ctx, d.client, d.tree.Fleet, d.account, d.leave(), d.flow.Sink)
+	desired, actual := d.infrastructure()
+	resources, err := provision.Contract(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
 	d.result.Resources = append(d.result.Resources, resources...)
 	return err
 }

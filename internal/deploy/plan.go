@@ -58,13 +58,14 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	baseState := provision.Applied(baseTree.Fleet)
 	input := planner.Input{
 		Fleet: headTree.Fleet.Name, Base: base, Head: head,
-		Resources: provision.Diff(headTree.Fleet, baseState),
 	}
 	facts := provision.Facts(headTree.Fleet, account)
 	evaluator := f.evaluator("")
 
 	baseHosts := f.evaluate(ctx, evaluator, baseTree, provision.Facts(baseTree.Fleet, account), opts.On, &missing)
 	headHosts := f.evaluate(ctx, evaluator, headTree, facts, opts.On, &missing)
+	tags := tagsOf(baseHosts, headHosts)
+	input.Resources = provision.Diff(limit(opts.On, tags, headTree.Fleet, baseState))
 	hosts, hostGaps, hostWarnings := planner.Hosts(baseHosts, headHosts, facts)
 	input.Hosts = hosts
 	missing = append(missing, hostGaps...)
@@ -73,7 +74,7 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	if looked {
 		input.Current = published(account)
 		if !baseTree.Empty {
-			input.PendingResources = provision.Diff(baseTree.Fleet, account)
+			input.PendingResources = provision.Diff(limit(opts.On, tags, baseTree.Fleet, account))
 			pending, gaps := f.pendingHosts(ctx, w, evaluator, baseTree, baseHosts, account)
 			input.PendingHosts = pending
 			missing = append(missing, gaps...)
@@ -135,6 +136,17 @@ func (f *Flow) lookAtAccount(ctx context.Context, base, head tree) (fleet.Accoun
 		return fleet.Account{}, false, gaps{missing: []plans.Gap{gap("account", err)}}
 	}
 	return account, true, gaps{}
+}
+
+// tagsOf gives the hosts' tags, those of the later trees first.
+func tagsOf(trees ...map[string]plans.Evaluation) map[string][]string {
+	tags := map[string][]string{}
+	for _, hosts := range trees {
+		for host, e := range hosts {
+			tags[host] = e.System.Deployment.Tags
+		}
+	}
+	return tags
 }
 
 // evaluate gives the evaluations of the selected hosts of a tree, restricted.
