@@ -52,11 +52,7 @@ func newEvalCommand(s *shell) *cobra.Command {
 		Short: "Evaluate hosts of the work tree: derivation, system, deployment settings",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			sel, err := selector(on)
-			if err != nil {
-				return err
-			}
-			flow, err := s.flow(progress.Discard)
+			flow, sel, err := s.open(on, progress.Discard)
 			if err != nil {
 				return err
 			}
@@ -115,12 +111,8 @@ func newBuildCommand(s *shell) *cobra.Command {
 		Short: "Build hosts of the work tree",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			sel, err := selector(on)
-			if err != nil {
-				return err
-			}
 			sink, done := s.sink()
-			flow, err := s.flow(sink)
+			flow, sel, err := s.open(on, sink)
 			if err != nil {
 				return err
 			}

@@ -45,12 +45,8 @@ every touched host verified on a good system · 4 a host is unknown or degraded 
 }
 
 func runDeploy(cmd *cobra.Command, s *shell, o deployOptions) error {
-	on, err := selector(o.on)
-	if err != nil {
-		return err
-	}
 	sink, done := s.sink()
-	flow, err := s.flow(sink)
+	flow, on, err := s.open(o.on, sink)
 	if err != nil {
 		return err
 	}

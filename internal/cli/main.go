@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/flotilla-nix/flotilla/internal/deploy"
+	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/progress"
 	"github.com/flotilla-nix/flotilla/internal/render"
@@ -183,6 +184,16 @@ func (s *shell) flow(sink progress.Sink) (*deploy.Flow, error) {
 		return nil, err
 	}
 	return &deploy.Flow{Dir: dir, Getenv: s.getenv, Sink: sink, By: by(s.getenv)}, nil
+}
+
+// open gives the flow and the hosts that --on names.
+func (s *shell) open(on string, sink progress.Sink) (*deploy.Flow, fleet.Selector, error) {
+	sel, err := selector(on)
+	if err != nil {
+		return nil, sel, err
+	}
+	flow, err := s.flow(sink)
+	return flow, sel, err
 }
 
 // by names who runs this, for locks and records.

@@ -43,12 +43,8 @@ Exit codes: 0 planned (with --detailed-exitcode 2 when something changes) ·
 }
 
 func runPlan(cmd *cobra.Command, s *shell, o planOptions) error {
-	on, err := selector(o.on)
-	if err != nil {
-		return err
-	}
 	sink, done := s.sink()
-	flow, err := s.flow(sink)
+	flow, on, err := s.open(o.on, sink)
 	if err != nil {
 		return err
 	}

@@ -17,11 +17,7 @@ func newStatusCommand(s *shell) *cobra.Command {
 		Short: "Show what each host runs now",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			sel, err := selector(on)
-			if err != nil {
-				return err
-			}
-			flow, err := s.flow(progress.Discard)
+			flow, sel, err := s.open(on, progress.Discard)
 			if err != nil {
 				return err
 			}
@@ -52,11 +48,7 @@ func newHistoryCommand(s *shell) *cobra.Command {
 		Short: "Show the hosts' deployments, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			sel, err := selector(on)
-			if err != nil {
-				return err
-			}
-			flow, err := s.flow(progress.Discard)
+			flow, sel, err := s.open(on, progress.Discard)
 			if err != nil {
 				return err
 			}
