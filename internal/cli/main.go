@@ -57,6 +57,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		if ctx.Err() != nil {
 			code = problem.Worse(code, problem.Cancelled)
 		}
+		s.showFailure(args, err, code)
 	}
 	return int(code)
 }
@@ -152,7 +153,9 @@ func wrapArgs(cmd *cobra.Command) {
 
 func (s *shell) verify() error {
 	switch s.format {
-	case "text", "markdown", "json":
+	case "text", "markdown":
+	case "json":
+		s.out = &watched{Writer: s.out}
 	default:
 		return usage(fmt.Sprintf("--format %s is not known", s.format), "Use text, markdown or json.")
 	}

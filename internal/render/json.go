@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
 )
 
 // PlanJSON writes a plan in its versioned JSON form, indented and stable.
@@ -14,6 +15,16 @@ func PlanJSON(w io.Writer, p plans.Plan) error { return writeJSON(w, p) }
 
 // ResultJSON writes a result in its versioned JSON form, indented and stable.
 func ResultJSON(w io.Writer, r plans.Result) error { return writeJSON(w, r) }
+
+// FailureJSON writes what a command has to say that ended without a result: the
+// error and the exit code.
+func FailureJSON(w io.Writer, err error, code problem.Code) error {
+	return writeJSON(w, struct {
+		Version  string       `json:"version"`
+		Failure  string       `json:"failure"`
+		ExitCode problem.Code `json:"exit_code"`
+	}{plans.Version, problem.Text(err), code})
+}
 
 func writeJSON(w io.Writer, v any) error {
 	b, err := encodeJSON(v, "  ")
