@@ -169,6 +169,9 @@ func (d *deployment) inspect(ctx context.Context) error {
 	for host, dep := range deployments {
 		d.tags[host] = dep.Tags
 	}
+	if err := checkNames(d.tree.Fleet, d.tags); err != nil {
+		return err
+	}
 	names, err := d.opts.On.Select(d.tags)
 	if err != nil {
 		return &problem.Problem{Summary: "--on selects no such host", Cause: err, Code: problem.Usage}

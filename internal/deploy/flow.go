@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +116,28 @@ func (w *workspace) mustExport(ctx context.Context, rev plans.Revision) (tree, e
 		}
 	}
 	return t, nil
+}
+
+// checkNames refuses a flotilla.yaml that names hosts which the hive does not
+// have: a health check or a wave for nobody is almost always a typing error.
+func checkNames(f fleet.Fleet, tags map[string][]string) error {
+	var failed []error
+	check := func(where string, s fleet.Selector) {
+		if _, err := s.Select(tags); err != nil {
+			failed = append(failed, &problem.Problem{
+				Summary: fmt.Sprintf("%s: %s: %v in the hive", configFile, where, err),
+				Hints:   []string{"The hive has: " + strings.Join(slices.Sorted(maps.Keys(tags)), ", ") + "."},
+				Code:    problem.Usage,
+			})
+		}
+	}
+	for _, h := range f.Hosts {
+		check("hosts", h.Selector)
+	}
+	for _, wave := range f.Rollout.Waves {
+		check("rollout.waves", wave)
+	}
+	return errors.Join(failed...)
 }
 
 // relativeTo makes the positions of err relative to the exported tree, as the

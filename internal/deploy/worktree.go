@@ -74,6 +74,9 @@ func (f *Flow) Check(ctx context.Context) (Checked, error) {
 			c.Warnings = append(c.Warnings, plans.Gap{Subject: host, Text: w})
 		}
 	}
+	if err == nil {
+		failed = append(failed, checkNames(t.Fleet, tagsOf(evaluations)))
+	}
 	c.Checked = append(c.Checked, fmt.Sprintf("hive: %d of %d hosts evaluate", well, len(evaluations)))
 	return c, joinProblems(failed)
 }
