@@ -4,11 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
 func read(t testing.TB, name string) string {
@@ -172,6 +174,47 @@ func TestTarget(t *testing.T) {
 	}
 	if _, err := Target(nil, running, ""); problem.CodeOf(err) != problem.Refused {
 		t.Error("a host without history has nothing to go back to")
+	}
+}
+
+// Each rollback goes further back: never to what an earlier one went away from.
+func TestTargetAfterRollbacks(t *testing.T) {
+	system := func(name string) storepath.Path {
+		p, err := storepath.Parse("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	record := func(kind fleet.RecordKind, from, to string) fleet.Record {
+		return fleet.Record{ID: from + to, Kind: kind, Outcome: fleet.Deployed, System: system(to), Old: system(from)}
+	}
+	const deploy, back = fleet.RecordDeploy, fleet.RecordRollback
+	a, b, c := record(deploy, "init", "a"), record(deploy, "a", "b"), record(deploy, "b", "c")
+	for name, test := range map[string]struct {
+		records []fleet.Record // oldest first
+		running string
+		want    string
+	}{
+		"first rollback":           {[]fleet.Record{a, b, c}, "c", "b"},
+		"second rollback":          {[]fleet.Record{a, b, c, record(back, "c", "b")}, "b", "a"},
+		"third rollback":           {[]fleet.Record{a, b, c, record(back, "c", "b"), record(back, "b", "a")}, "a", "init"},
+		"all the way":              {[]fleet.Record{a, b, record(back, "b", "a"), record(back, "a", "init")}, "init", ""},
+		"deployed after rollback":  {[]fleet.Record{a, b, record(back, "b", "a"), record(deploy, "a", "c")}, "c", "a"},
+		"deployed again":           {[]fleet.Record{a, b, record(deploy, "b", "b")}, "b", "a"},
+		"switched by hand":         {[]fleet.Record{a, b}, "a", "b"},
+		"deployed after by hand":   {[]fleet.Record{a, record(deploy, "hand", "b")}, "b", "a"},
+		"deployed back, then back": {[]fleet.Record{a, b, record(deploy, "b", "a")}, "a", "b"},
+	} {
+		slices.Reverse(test.records)
+		got, err := Target(confirmed(test.records), system(test.running), "previous")
+		if test.want == "" {
+			if problem.CodeOf(err) != problem.Refused {
+				t.Errorf("%s: got %s, %v; want a refusal", name, got.System, err)
+			}
+		} else if err != nil || got.System != system(test.want) {
+			t.Errorf("%s: got %s, %v; want %s", name, got.System, err, test.want)
+		}
 	}
 }
 

@@ -51,7 +51,8 @@ func parseRecords(out string) []fleet.Record {
 // Confirmed gives the systems that a host can be rolled back to: those whose
 // deployment was confirmed, newest first, each once, as far as they are still
 // in the host's store. Last, with Outcome Unchanged, comes what ran before the
-// first deployment.
+// first deployment. Old is what the system came after when it was deployed,
+// also if the newest record is a rollback to it.
 func (h *Host) Confirmed(ctx context.Context) ([]fleet.Record, error) {
 	w := h.wire()
 	defer w.close()
@@ -85,10 +86,11 @@ func confirmed(records []fleet.Record) []fleet.Record {
 			list = append(list, r)
 		}
 	}
-	for _, r := range records {
+	for i, r := range records {
 		if r.Outcome == fleet.Deployed {
-			add(r)
 			first = r
+			r.Old = cameAfter(records[i:])
+			add(r)
 		}
 	}
 	add(fleet.Record{
@@ -98,18 +100,53 @@ func confirmed(records []fleet.Record) []fleet.Record {
 	return list
 }
 
+// cameAfter gives what ran before the system of the first of records (newest
+// first) was deployed. A rollback's own Old is what it went away from.
+func cameAfter(records []fleet.Record) storepath.Path {
+	for _, r := range records {
+		if r.Outcome == fleet.Deployed && r.Kind != fleet.RecordRollback && r.System == records[0].System && r.Old != r.System {
+			return r.Old
+		}
+	}
+	return storepath.Path{}
+}
+
+// previous picks where a rollback goes that names nothing: what the running
+// system came after, so that a second rollback goes further back and never to
+// what the first one went away from. A host that runs something else than was
+// confirmed last goes back to that.
+func previous(confirmed []fleet.Record, running storepath.Path) (fleet.Record, bool) {
+	if len(confirmed) == 0 {
+		return fleet.Record{}, false
+	}
+	top := confirmed[0]
+	if top.System != running {
+		return top, true
+	}
+	if i := slices.IndexFunc(confirmed, func(r fleet.Record) bool { return r.System == top.Old }); i >= 0 {
+		return confirmed[i], true
+	}
+	// It came after something that was switched to by hand.
+	if top.Kind != fleet.RecordRollback && len(confirmed) > 1 {
+		return confirmed[1], true
+	}
+	return fleet.Record{}, false
+}
+
 // Target picks the record of confirmed (as Confirmed gives it) that a rollback
-// from running goes to: "previous" or "" is the newest other system, a number
-// is a generation, anything else the beginning of a commit of at least four
+// from running goes to: for "previous" or "" the system before it, a number is
+// a generation, anything else the beginning of a commit of at least four
 // characters.
 func Target(confirmed []fleet.Record, running storepath.Path, to string) (fleet.Record, error) {
 	generation, notNumber := strconv.Atoi(to)
+	if to == "" || to == "previous" {
+		if r, ok := previous(confirmed, running); ok {
+			return r, nil
+		}
+		confirmed = nil // no other is meant
+	}
 	for _, r := range confirmed {
 		switch {
-		case to == "" || to == "previous":
-			if r.System != running {
-				return r, nil
-			}
 		case notNumber == nil && r.Generation == generation && generation > 0:
 			return r, nil
 		case len(to) >= 4 && strings.HasPrefix(r.Commit, to):
@@ -127,8 +164,8 @@ func Target(confirmed []fleet.Record, running storepath.Path, to string) (fleet.
 		Code:    problem.Refused,
 	}
 	if to == "" || to == "previous" {
-		p.Summary = "there is no other confirmed system to go back to"
-		p.Hints = nil
+		p.Summary = "there is no older confirmed system to go back to"
+		p.Hints = []string{"Name a generation or a commit with --to; flotilla history shows them."}
 	}
 	return fleet.Record{}, p
 }
