@@ -147,8 +147,8 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 }
 
 // lock takes the host's lock. One that is held is waited for as long as a dead
-// holder's lasts: who is alive renews it meanwhile and keeps it. waited says so
-// when a dead one's was taken over.
+// holder's lasts: who is alive renews it meanwhile and keeps it. waited says
+// that there was one; whether it ended well or died, its lock does not tell.
 func lock(ctx context.Context, host *generation.Host, name string, f *Flow) (unlock func(context.Context) error, waited string, err error) {
 	deadline := time.Now().Add(lockTTL + 5*time.Second)
 	for {
@@ -158,7 +158,7 @@ func lock(ctx context.Context, host *generation.Host, name string, f *Flow) (unl
 		}
 		if waited == "" {
 			progress.For(f.Sink, name).Note(progress.Lock, oneLine(err)+"; waiting in case its holder is dead")
-			waited = "an earlier run died with the host's lock before it activated anything; its lock was taken over"
+			waited = "another run had the host's lock; this one went on when that had ended or was dead"
 		}
 		select {
 		case <-ctx.Done():
