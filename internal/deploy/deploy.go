@@ -172,9 +172,15 @@ func (d *deployment) inspect(ctx context.Context) error {
 	if err := checkNames(d.tree.Fleet, d.tags); err != nil {
 		return err
 	}
-	names, err := d.opts.On.Select(d.tags)
+	names, err := selectHosts(d.opts.On, d.tags)
 	if err != nil {
-		return &problem.Problem{Summary: "--on selects no such host", Cause: err, Code: problem.Usage}
+		return err
+	}
+	// A server without a host may be meant.
+	if desired, actual := d.infrastructure(); len(names)+len(desired.Servers)+len(actual.Servers) == 0 {
+		if err := selectsNothing(d.opts.On); err != nil {
+			return err
+		}
 	}
 	d.hosts = map[string]plans.Deployment{}
 	for _, name := range names {

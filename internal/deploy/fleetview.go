@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/generation"
@@ -72,9 +73,12 @@ func (v *view) fill(ctx context.Context, w *workspace, on fleet.Selector) error 
 	for host, d := range all {
 		tags[host] = d.Tags
 	}
-	names, err := on.Select(tags)
+	names, err := selectHosts(on, tags)
 	if err != nil {
-		return &problem.Problem{Summary: "--on selects no such host", Cause: err, Code: problem.Usage}
+		return err
+	}
+	if len(names) == 0 {
+		return selectsNothing(on)
 	}
 	v.hosts = map[string]plans.Deployment{}
 	for _, name := range names {
@@ -82,6 +86,28 @@ func (v *view) fill(ctx context.Context, w *workspace, on fleet.Selector) error 
 	}
 	v.targets, err = v.flow.targets(ctx, v.tree.Fleet, v.account)
 	return err
+}
+
+// selectHosts gives the names that --on picks, sorted.
+func selectHosts(on fleet.Selector, tags map[string][]string) ([]string, error) {
+	names, err := on.Select(tags)
+	if err != nil {
+		return nil, &problem.Problem{Summary: "--on selects no such host", Cause: err, Code: problem.Usage}
+	}
+	return names, nil
+}
+
+// selectsNothing is a problem if --on was given: who names hosts and gets none
+// has mistyped, and must not be told that everything went as asked.
+func selectsNothing(on fleet.Selector) error {
+	if on.All() {
+		return nil
+	}
+	return &problem.Problem{
+		Summary: fmt.Sprintf("--on %s selects no host", on),
+		Hints:   []string{"flotilla status shows the hosts, flotilla eval --format json their tags."},
+		Code:    problem.Usage,
+	}
 }
 
 // host gives what acts on one host.
