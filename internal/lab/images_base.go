@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,9 +19,8 @@ import (
 )
 
 const (
-	baseImage     = "debian:trixie-slim"
-	baseSuite     = "trixie"
-	defaultMirror = "http://deb.debian.org/debian"
+	baseImage = "debian:trixie-slim"
+	baseSuite = "trixie"
 
 	pullLimit      = 20 * time.Second // a registry that takes longer is as good as none
 	bootstrapLimit = 10 * time.Minute
@@ -109,16 +109,20 @@ func bootstrapBase(ctx context.Context, mirror string) error {
 	if err := os.Chmod(root, 0o755); err != nil { //nolint:gosec // a system's root folder
 		return fmt.Errorf("folder of the base image: %w", err)
 	}
+	args := []string{"--variant=minbase", baseSuite, root}
+	if mirror != "" {
+		args = append(args, mirror)
+	}
 	if result, err := process.Run(ctx, process.Command{
 		Program: "debootstrap",
-		Args:    []string{"--variant=minbase", baseSuite, root, mirror},
+		Args:    args,
 		Stdout:  io.Discard,
 	}); err != nil {
 		return &problem.Problem{
 			Summary: "cannot make the base image " + baseImage,
 			Cause:   err,
 			Source:  result.Stderr,
-			Hints:   []string{"debootstrap needs the Debian mirror " + mirror + ": see whether the machine reaches it.", "Or pull or load " + baseImage + " by hand."},
+			Hints:   []string{"debootstrap needs a Debian mirror: see whether the machine reaches " + cmp.Or(mirror, "its default one") + ".", "Or pull or load " + baseImage + " by hand."},
 		}
 	}
 	return importRoot(ctx, root)
@@ -151,7 +155,7 @@ func importRoot(ctx context.Context, root string) error {
 }
 
 // debianMirror is the mirror that the machine's own apt uses, as far as it is a
-// Debian's; apt is the folder of its configuration.
+// Debian's, else "" for debootstrap's own; apt is the folder of its configuration.
 func debianMirror(apt string) string {
 	files, _ := filepath.Glob(filepath.Join(apt, "sources.list.d", "*.sources"))
 	lists, _ := filepath.Glob(filepath.Join(apt, "sources.list.d", "*.list"))
@@ -175,5 +179,5 @@ func debianMirror(apt string) string {
 			}
 		}
 	}
-	return defaultMirror
+	return ""
 }
