@@ -12,6 +12,7 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/generation"
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
 	"github.com/flotilla-nix/flotilla/internal/rollout"
 )
 
@@ -49,23 +50,28 @@ func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans
 	result.Fleet, result.Revision = v.tree.Fleet.Name, v.tree.Revision
 
 	targets := map[string]fleet.Record{}
-	var failed []error
+	failed := map[string]error{}
 	for _, name := range slices.Sorted(maps.Keys(v.hosts)) {
 		record, err := v.rollbackTarget(ctx, name, opts.To)
 		if err != nil {
-			failed = append(failed, err)
+			failed[name] = err
 			continue
 		}
 		targets[name] = record
 	}
-	if err := joinProblems(failed); err != nil {
+	left, err := leftOut(failed, len(targets))
+	if err != nil {
 		return err
+	}
+	for _, host := range left {
+		progress.For(f.Sink, host.Host).Note(progress.Look, "is left out: "+host.Reason)
 	}
 	if opts.Approve != nil {
 		if err := opts.Approve(targets); err != nil {
 			return err
 		}
 	}
+	defer func() { result.Hosts = append(result.Hosts, left...) }()
 	if opts.DryRun {
 		for _, name := range slices.Sorted(maps.Keys(targets)) {
 			r := targets[name]
@@ -88,6 +94,27 @@ func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans
 		},
 	}, rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure, Draining: opts.Draining})
 	return nil
+}
+
+// leftOut gives the hosts that a rollback cannot reach: they must not keep the
+// others where they are. It is refused as a whole when a host that answers has
+// nothing to go back to, or none answers.
+func leftOut(failed map[string]error, reachable int) ([]plans.HostResult, error) {
+	var left []plans.HostResult
+	var all, refused []error
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		err := failed[name]
+		all = append(all, err)
+		if problem.CodeOf(err) == problem.Refused {
+			refused = append(refused, err)
+			continue
+		}
+		left = append(left, plans.HostResult{Host: name, Outcome: fleet.Failed, Reason: oneLine(err)})
+	}
+	if reachable == 0 {
+		return nil, joinProblems(all)
+	}
+	return left, joinProblems(refused)
 }
 
 // rollbackTarget picks the record of the system to go back to.
