@@ -114,7 +114,7 @@ func (f *Flow) lookAtAccount(ctx context.Context, base, head tree) (fleet.Accoun
 		return fleet.Account{}, false, gaps{warnings: []plans.Gap{{Subject: "account", Text: text}}}
 	}
 	if base.Empty {
-		return warn("The base has no flotilla.yaml, so the account was not looked at; everything is shown as new.")
+		return warn("The base has no flotilla.yaml that can be read, so the account was not looked at; everything is shown as new.")
 	}
 	if !reflect.DeepEqual(base.Fleet.Hetzner, head.Fleet.Hetzner) {
 		return fleet.Account{}, false, gaps{missing: []plans.Gap{{
