@@ -73,9 +73,14 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 
 	if looked {
 		input.Current = published(account)
-		if !baseTree.Empty {
-			input.PendingResources = provision.Diff(limit(opts.On, tags, baseTree.Fleet, account))
-			pending, gaps := f.pendingHosts(ctx, w, evaluator, baseTree, baseHosts, account)
+		// What was merged is the base, or the head itself once it was deployed.
+		merged, mergedHosts := baseTree, baseHosts
+		if isDeployed(account, head) {
+			merged, mergedHosts = headTree, headHosts
+		}
+		if !merged.Empty {
+			input.PendingResources = provision.Diff(limit(opts.On, tags, merged.Fleet, account))
+			pending, gaps := f.pendingHosts(ctx, w, evaluator, merged, mergedHosts, account)
 			input.PendingHosts = pending
 			missing = append(missing, gaps...)
 		}
@@ -136,6 +141,16 @@ func (f *Flow) lookAtAccount(ctx context.Context, base, head tree) (fleet.Accoun
 		return fleet.Account{}, false, gaps{missing: []plans.Gap{gap("account", err)}}
 	}
 	return account, true, gaps{}
+}
+
+// isDeployed tells whether a host runs this very revision.
+func isDeployed(account fleet.Account, rev plans.Revision) bool {
+	for _, server := range account.Servers {
+		if server.Published.Commit == rev.Commit {
+			return true
+		}
+	}
+	return false
 }
 
 // tagsOf gives the hosts' tags, those of the later trees first.

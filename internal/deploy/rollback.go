@@ -51,18 +51,27 @@ func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans
 
 	targets := map[string]fleet.Record{}
 	failed := map[string]error{}
+	var once []plans.HostResult
 	for _, name := range slices.Sorted(maps.Keys(v.hosts)) {
 		record, err := v.rollbackTarget(ctx, name, opts.To)
 		if err != nil {
 			failed[name] = err
 			continue
 		}
+		if beforeFirst(record, opts) {
+			once = append(once, plans.HostResult{
+				Host: name, Outcome: fleet.Skipped,
+				Reason: "only one deployment was ever confirmed; name the host itself to go back to what ran before",
+			})
+			continue
+		}
 		targets[name] = record
 	}
-	left, err := leftOut(failed, len(targets))
+	left, err := leftOut(failed, len(targets)+len(once))
 	if err != nil {
 		return err
 	}
+	left = append(left, once...)
 	for _, host := range left {
 		progress.For(f.Sink, host.Host).Note(progress.Look, "is left out: "+host.Reason)
 	}
@@ -90,10 +99,17 @@ func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans
 	result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), rollout.Steps{
 		Prepare: func(context.Context, string) *plans.HostResult { return nil },
 		Switch: func(ctx context.Context, name string) plans.HostResult {
-			return v.rollbackHost(ctx, name, targets[name], opts.Reason)
+			return v.rollbackHost(ctx, name, targets[name], opts)
 		},
 	}, rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure, Draining: opts.Draining})
 	return nil
+}
+
+// beforeFirst tells whether a rollback of many hosts would take one back to
+// before its first deployment: to a bare image, which nobody who writes --all
+// means.
+func beforeFirst(target fleet.Record, opts RollbackOptions) bool {
+	return target.Outcome == fleet.Unchanged && (opts.To == "" || opts.To == "previous") && opts.On.Rank() < 3
 }
 
 // leftOut gives the hosts that a rollback cannot reach: they must not keep the
@@ -141,7 +157,7 @@ func (v *view) rollbackTarget(ctx context.Context, name, to string) (fleet.Recor
 	return record, nil
 }
 
-func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, reason string) (result plans.HostResult) {
+func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, opts RollbackOptions) (result plans.HostResult) {
 	started := time.Now()
 	fail := func(err error) plans.HostResult {
 		result := plans.HostResult{Host: name, Outcome: fleet.Failed, Wanted: to.System, Reason: oneLine(err), Duration: time.Since(started)}
@@ -167,15 +183,20 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, r
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", errUnsettled, err))
 	}
+	// Under the lock: another run may have changed the host since it was asked.
+	if again, err := v.rollbackTarget(ctx, name, opts.To); err != nil || again.System != to.System {
+		return fail(&problem.Problem{
+			Summary: "what it runs changed after the rollback was approved", Cause: err,
+			Hints: []string{"Run the rollback again."}, Code: problem.Refused,
+		})
+	}
 
 	settings, err := v.tree.Fleet.HostSettings(name, v.hosts[name].Tags)
 	if err != nil {
 		return fail(err)
 	}
 	policy := v.tree.Fleet.Rollout
-	if reason == "" {
-		reason = "rolled back by hand"
-	}
+	reason := cmp.Or(opts.Reason, "rolled back by hand")
 	result = host.Switch(ctx, generation.Request{
 		ID: newID(v.flow.now(), to.Commit), New: to.System, Kind: fleet.RecordRollback,
 		Commit: to.Commit, By: v.flow.By, Reason: reason,

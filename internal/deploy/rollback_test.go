@@ -33,3 +33,24 @@ func TestLeftOut(t *testing.T) {
 		}
 	}
 }
+
+// --all does not take a host to the bare image that it had before its first
+// deployment; who names the host may.
+func TestBeforeFirst(t *testing.T) {
+	initial, earlier := fleet.Record{Outcome: fleet.Unchanged}, fleet.Record{Outcome: fleet.Deployed}
+	for _, c := range []struct {
+		target fleet.Record
+		on, to string
+		want   bool
+	}{
+		{initial, "*", "previous", true},
+		{initial, "@web", "", true},
+		{initial, "web", "previous", false},
+		{initial, "*", "1", false},
+		{earlier, "*", "previous", false},
+	} {
+		if got := beforeFirst(c.target, RollbackOptions{On: selector(t, c.on), To: c.to}); got != c.want {
+			t.Errorf("%s --on %s --to %s: %v", c.target.Outcome, c.on, c.to, got)
+		}
+	}
+}

@@ -132,6 +132,9 @@ func (f *Flow) publish(ctx context.Context, client *hetzner.Client, account flee
 	if p == server.Published {
 		return nil
 	}
+	// What a host runs is told also when the run was cancelled.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
 	return client.Publish(ctx, server.ID, p)
 }
 

@@ -98,6 +98,9 @@ func TestWalk(t *testing.T) {
 		if page := r.page(t); !strings.Contains(page, "A second greeting.") {
 			t.Errorf("the page says %q", page)
 		}
+		if plan := r.plan(t); !plan.Pending.Empty() {
+			t.Errorf("pending after the deploy: %+v", plan.Pending)
+		}
 	})
 
 	t.Run("a broken page goes back", func(t *testing.T) {

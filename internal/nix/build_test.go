@@ -17,13 +17,17 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/progress"
 )
 
+// builderConfig lets root build without a daemon, build users or a sandbox that
+// would hide /bin/sh; and there is no cache to wait for without a network.
+const builderConfig = "build-users-group =\nsandbox = false\nsubstituters ="
+
 func TestBuild(t *testing.T) {
 	s := hive(t, `{
   good = { networking.hostName = "good"; };
   bad = { lib, ... }: { system.build.toplevel = lib.mkForce (derivation { name = "bad"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo one >&2; echo '::error::two' >&2; exit 3" ]; }); };
 }`)
 	s.Trusted = true
-	t.Setenv("NIX_CONFIG", "substituters =") // nothing to wait for where there is no network
+	t.Setenv("NIX_CONFIG", builderConfig)
 	roots := filepath.Join(t.TempDir(), "roots")
 	e := evaluator(t, Options{RootsDir: roots})
 	evals := e.Evaluate(t.Context(), s, []string{"good", "bad"}, nil)
@@ -95,7 +99,7 @@ func TestManyHosts(t *testing.T) {
 
 // A channel or a pinned nixpkgs lies in the store.
 func TestNixpkgsInTheStore(t *testing.T) {
-	t.Setenv("NIX_CONFIG", "substituters =")
+	t.Setenv("NIX_CONFIG", builderConfig)
 	r, err := process.Run(t.Context(), process.Command{Program: "nix-store", Args: []string{"--add", "testdata/nixpkgs"}})
 	if err != nil {
 		t.Fatal(err)

@@ -102,7 +102,7 @@ func TestReadingForReviewStaysInside(t *testing.T) {
 func TestTrustedEnvironment(t *testing.T) {
 	t.Setenv("FLOTILLA_TEST_TOKEN", secretWord)
 	t.Setenv("HCLOUD_TOKEN", secretWord)
-	t.Setenv("NIX_CONFIG", "substituters =")
+	t.Setenv("NIX_CONFIG", builderConfig)
 	s := hive(t, `{ web = { environment.etc.x.text = "${builtins.getEnv "FLOTILLA_TEST_TOKEN"}${builtins.getEnv "HCLOUD_TOKEN"}|${builtins.getEnv "NIX_CONFIG"}"; }; }`)
 	s.Trusted = true
 	if got := etc(t, system(t, s, "web"), "x"); got != "|substituters =" {

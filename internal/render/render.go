@@ -64,7 +64,7 @@ func shortSystem(p storepath.Path) string {
 func shortCommit(commit string) string {
 	c := oneLine(commit)
 	if c == "" {
-		return "working tree"
+		return "nothing"
 	}
 	if len(c) > 7 && isHex(c) {
 		return c[:7]
