@@ -186,7 +186,7 @@ func (d *deployment) inspect(ctx context.Context) error {
 	for _, name := range names {
 		d.hosts[name] = deployments[name]
 	}
-	return nil
+	return checkAddresses(d.tree.Fleet, d.hosts)
 }
 
 func (d *deployment) source() nix.Source {

@@ -142,3 +142,15 @@ func TestLimit(t *testing.T) {
 		t.Error("the arguments were changed")
 	}
 }
+
+func TestCheckAddresses(t *testing.T) {
+	f := fleet.Fleet{Servers: map[string]fleet.Server{"web": {}}, Hosts: []fleet.HostSettings{{Selector: selector(t, "box"), Address: "10.0.0.9"}}}
+	well := map[string]plans.Deployment{"web": {}, "box": {}, "far": {TargetHost: "far.example.com"}}
+	if err := checkAddresses(f, well); err != nil {
+		t.Error(err)
+	}
+	err := checkAddresses(f, map[string]plans.Deployment{"web": {}, "lost": {}})
+	if err == nil || !strings.Contains(err.Error(), "host lost has neither a server nor an address") || problem.CodeOf(err) != problem.Usage {
+		t.Errorf("got %v", err)
+	}
+}

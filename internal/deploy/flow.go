@@ -140,6 +140,27 @@ func checkNames(f fleet.Fleet, tags map[string][]string) error {
 	return errors.Join(failed...)
 }
 
+// checkAddresses refuses hosts that nothing tells how to reach, before anything
+// is bought for the others.
+func checkAddresses(f fleet.Fleet, hosts map[string]plans.Deployment) error {
+	var failed []error
+	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+		settings, err := f.HostSettings(host, hosts[host].Tags)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if _, declared := f.Servers[host]; !declared && hosts[host].TargetHost == "" && settings.Address == "" {
+			failed = append(failed, &problem.Problem{
+				Summary: fmt.Sprintf("host %s has neither a server nor an address", host),
+				Hints:   []string{fmt.Sprintf("Declare servers.%s in %s, or set deployment.targetHost in the hive and hosts.%s.host_key.", host, configFile, host)},
+				Code:    problem.Usage,
+			})
+		}
+	}
+	return errors.Join(failed...)
+}
+
 // relativeTo makes the positions of err relative to the exported tree, as the
 // user knows them.
 func relativeTo(err error, root string) error {

@@ -76,6 +76,13 @@ func (f *Flow) Check(ctx context.Context) (Checked, error) {
 	}
 	if err == nil {
 		failed = append(failed, checkNames(t.Fleet, tagsOf(evaluations)))
+		known := map[string]plans.Deployment{}
+		for host, e := range evaluations {
+			if e.Err == nil {
+				known[host] = e.System.Deployment
+			}
+		}
+		failed = append(failed, checkAddresses(t.Fleet, known))
 	}
 	c.Checked = append(c.Checked, fmt.Sprintf("hive: %d of %d hosts evaluate", well, len(evaluations)))
 	return c, joinProblems(failed)
