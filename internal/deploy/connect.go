@@ -28,6 +28,7 @@ type targets struct {
 	fleet   fleet.Fleet
 	account fleet.Account
 	signers []ssh.Signer
+	known   []string // known_hosts files, for hosts without a server
 }
 
 func (f *Flow) targets(ctx context.Context, fl fleet.Fleet, account fleet.Account) (*targets, error) {
@@ -52,7 +53,11 @@ func (f *Flow) targets(ctx context.Context, fl fleet.Fleet, account fleet.Accoun
 	if err != nil {
 		return nil, err
 	}
-	return &targets{fleet: fl, account: account, signers: signers}, nil
+	known := []string{"/etc/ssh/ssh_known_hosts"}
+	if home := f.Getenv("HOME"); home != "" {
+		known = append(known, filepath.Join(home, ".ssh", "known_hosts"))
+	}
+	return &targets{fleet: fl, account: account, signers: signers, known: known}, nil
 }
 
 func exists(path string) bool {
@@ -100,6 +105,11 @@ func (t *targets) of(host string, d plans.Deployment) (remote.Target, error) {
 			Summary: fmt.Sprintf("no address for host %s", host),
 			Detail:  fmt.Sprintf("It has no server in flotilla.yaml with an address of kind %q, and no deployment.targetHost in the hive.", t.fleet.SSH.Address),
 			Hints:   []string{fmt.Sprintf("Declare servers.%s, or set deployment.targetHost and hosts.%s.host_key.", host, host)},
+		}
+	}
+	if !hasServer {
+		if target.KnownHosts, err = remote.KnownHosts(t.known, target.Address, target.Port); err != nil {
+			return remote.Target{}, err
 		}
 	}
 	return target, nil

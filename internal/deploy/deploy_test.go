@@ -3,6 +3,8 @@ package deploy
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -152,5 +154,25 @@ func TestCheckAddresses(t *testing.T) {
 	err := checkAddresses(f, map[string]plans.Deployment{"web": {}, "lost": {}})
 	if err == nil || !strings.Contains(err.Error(), "host lost has neither a server nor an address") || problem.CodeOf(err) != problem.Usage {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A host without a server may stand in known_hosts, as for OpenSSH; a server's
+// key comes from its labels alone.
+func TestKnownHosts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKB3UuyhOXwNBqOgbwfSy+3lfbBeh+JxlJmRKj4ZU4kT"
+	if err := os.WriteFile(file, []byte("box.example.com "+key+"\n192.0.2.7 "+key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ts := &targets{
+		fleet: fleet.Fleet{SSH: fleet.SSH{User: "root", Port: 22, Address: "ipv4"}}, known: []string{file},
+		account: fleet.Account{Servers: map[string]fleet.AccountServer{"web": {IPv4: "192.0.2.7"}}},
+	}
+	if got, err := ts.of("box", plans.Deployment{TargetHost: "box.example.com"}); err != nil || len(got.KnownHosts) != 1 {
+		t.Errorf("box: %d keys, %v", len(got.KnownHosts), err)
+	}
+	if got, err := ts.of("web", plans.Deployment{}); err != nil || len(got.KnownHosts)+len(got.HostKeys) != 0 {
+		t.Errorf("web: %d keys, %v", len(got.KnownHosts), err)
 	}
 }
