@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -41,28 +40,20 @@ func (f *Flow) targets(ctx context.Context, fl fleet.Fleet, account fleet.Accoun
 			Hints:   []string{"It holds the private key itself (BEGIN OPENSSH PRIVATE KEY …), not a file name."},
 		}
 	}
+	home := f.Getenv("HOME")
 	var files []string
-	if home := f.Getenv("HOME"); home != "" && key.IsZero() {
-		for _, name := range []string{"id_ed25519", "id_ecdsa", "id_rsa"} {
-			if path := filepath.Join(home, ".ssh", name); exists(path) {
-				files = append(files, path)
-			}
-		}
+	if home != "" && key.IsZero() {
+		files = remote.DefaultKeyFiles(home)
 	}
 	signers, err := remote.Signers(ctx, key, key.IsZero(), files)
 	if err != nil {
 		return nil, err
 	}
 	known := []string{"/etc/ssh/ssh_known_hosts"}
-	if home := f.Getenv("HOME"); home != "" {
+	if home != "" {
 		known = append(known, filepath.Join(home, ".ssh", "known_hosts"))
 	}
 	return &targets{fleet: fl, account: account, signers: signers, known: known}, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // of gives the SSH target of a host: the hive's deployment.* first, then
