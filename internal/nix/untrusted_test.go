@@ -105,7 +105,7 @@ func TestTrustedEnvironment(t *testing.T) {
 	t.Setenv("NIX_CONFIG", builderConfig)
 	s := hive(t, `{ web = { environment.etc.x.text = "${builtins.getEnv "FLOTILLA_TEST_TOKEN"}${builtins.getEnv "HCLOUD_TOKEN"}|${builtins.getEnv "NIX_CONFIG"}"; }; }`)
 	s.Trusted = true
-	if got := etc(t, system(t, s, "web"), "x"); got != "|substituters =" {
+	if got := etc(t, system(t, s, "web"), "x"); got != "|"+builderConfig {
 		t.Errorf("the hive sees %q", got)
 	}
 }

@@ -103,7 +103,7 @@ func TestRun(t *testing.T) {
 		{"a failure ends the waves", &script{outcomes: map[string]fleet.Outcome{"a": fleet.RolledBack, "b": fleet.RolledBack}}, fleet.RollbackHost, "c:failed d:failed"},
 		{"continue goes on", &script{outcomes: map[string]fleet.Outcome{"a": fleet.RolledBack}}, fleet.Continue, "a:rolled-back b:deployed c:deployed d:deployed"},
 		{"held does not stop", &script{prepare: map[string]fleet.Outcome{"b": fleet.HeldBack}}, fleet.RollbackHost, "a:deployed b:held c:deployed d:deployed"},
-		{"unprepared stops later waves", &script{prepare: map[string]fleet.Outcome{"a": fleet.Failed, "b": fleet.Unchanged}}, fleet.RollbackHost, "a:failed b:unchanged c:failed d:failed"},
+		{"unprepared stops later waves", &script{prepare: map[string]fleet.Outcome{"a": fleet.Failed, "b": fleet.Failed}}, fleet.RollbackHost, "a:failed b:failed c:failed d:failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			results := Run(t.Context(), waves, c.script.steps(), Options{MaxParallel: 4, MaxUnavailable: 1, OnFailure: c.policy})
