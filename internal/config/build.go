@@ -37,7 +37,7 @@ func (f *fleetFile) fleet(root *node) fleet.Fleet {
 	for name, n := range f.Networks {
 		network := fleet.Network{IPRange: n.IPRange, Labels: n.Labels}
 		for _, s := range n.Subnets {
-			network.Subnets = append(network.Subnets, fleet.Subnet(s))
+			network.Subnets = append(network.Subnets, fleet.Subnet{Type: s.Type, NetworkZone: s.NetworkZone, IPRange: s.IPRange})
 		}
 		out.Networks[name] = network
 	}
@@ -65,7 +65,7 @@ func (s serverEntry) server() fleet.Server {
 		Networks: map[string]fleet.Attachment{},
 	}
 	for name, a := range s.Networks {
-		out.Networks[name] = fleet.Attachment(a)
+		out.Networks[name] = fleet.Attachment{IP: a.IP}
 	}
 	return out
 }

@@ -1,50 +1,160 @@
 package fleet
 
-import (
-	"time"
+import "time"
 
-	"github.com/flotilla-nix/flotilla/internal/storepath"
-)
-
-// Account is what exists at the provider and belongs to the fleet, by the
-// names of flotilla.yaml.
+// Account is what exists at the provider and belongs to the fleet, or is
+// referred to by it, by the names of flotilla.yaml. Labels are the user's,
+// without Flotilla's own. Owned is false for what was found by its name for
+// existing: true. What a resource has that is not the fleet's (Foreign…) is
+// shown and never changed.
 type Account struct {
 	Networks map[string]AccountNetwork `json:"networks"`
 	SSHKeys  map[string]AccountSSHKey  `json:"ssh_keys"`
 	Servers  map[string]AccountServer  `json:"servers"`
+
+	Firewalls       map[string]AccountFirewall       `json:"firewalls"`
+	PlacementGroups map[string]AccountPlacementGroup `json:"placement_groups"`
+	Volumes         map[string]AccountVolume         `json:"volumes"`
+	PrimaryIPs      map[string]AccountPrimaryIP      `json:"primary_ips"`
+	LoadBalancers   map[string]AccountLoadBalancer   `json:"load_balancers"`
+
+	// Unmanaged is what else is in the project: no fleet's, and not referred to.
+	Unmanaged []Unmanaged `json:"unmanaged"`
+}
+
+// Unmanaged is a resource that no fleet owns.
+type Unmanaged struct {
+	Section string `json:"section"` // "servers", "volumes", …
+	Name    string `json:"name"`
+	ID      int64  `json:"id"`
 }
 
 // AccountNetwork is an existing network.
 type AccountNetwork struct {
-	ID      int64             `json:"id"`
-	IPRange string            `json:"ip_range"`
-	Subnets []Subnet          `json:"subnets"`
-	Labels  map[string]string `json:"labels"` // the user's, without Flotilla's own
+	ID                    int64             `json:"id"`
+	Owned                 bool              `json:"owned"`
+	IPRange               string            `json:"ip_range"`
+	Subnets               []Subnet          `json:"subnets"`
+	ForeignSubnets        []Subnet          `json:"foreign_subnets,omitempty"`
+	Routes                []Route           `json:"routes"`
+	ForeignRoutes         []Route           `json:"foreign_routes,omitempty"`
+	ExposeRoutesToVSwitch bool              `json:"expose_routes_to_vswitch"`
+	DeleteProtection      bool              `json:"delete_protection"`
+	Labels                map[string]string `json:"labels"`
+	// Attached names the servers and load balancers in it that are not the fleet's.
+	ForeignMembers []string `json:"foreign_members,omitempty"`
 }
 
 // AccountSSHKey is an existing public key.
 type AccountSSHKey struct {
 	ID        int64             `json:"id"`
 	PublicKey string            `json:"public_key"`
-	Owned     bool              `json:"owned"` // false: found by name for existing: true
+	Owned     bool              `json:"owned"`
 	Labels    map[string]string `json:"labels"`
 }
 
 // AccountServer is an existing server.
 type AccountServer struct {
+	ID               int64               `json:"id"`
+	ServerType       string              `json:"server_type"`
+	Image            string              `json:"image"` // as declared when it was created (label), else the image's name; "" is not known
+	Location         string              `json:"location"`
+	Status           string              `json:"status"` // running, off, initializing, …
+	Disk             int                 `json:"disk"`   // GB
+	IPv4             string              `json:"ipv4"`
+	IPv6             string              `json:"ipv6"`
+	PublicNet        AccountPublicNet    `json:"public_net"`
+	Networks         map[string]string   `json:"networks"`  // network name → address; "#<id>" for a network that is neither the fleet's nor referred to
+	AliasIPs         map[string][]string `json:"alias_ips"` // network name → further addresses
+	Firewalls        []string            `json:"firewalls"` // applied to the server itself (not by selector), the fleet's and those it refers to
+	PlacementGroup   string              `json:"placement_group"`
+	Volumes          []string            `json:"volumes"`           // names, also of volumes that are not the fleet's
+	Backups          bool                `json:"backups"`           // switched on
+	DNSPtr           map[string]string   `json:"dns_ptr"`           // as in Server, of entries that the fleet made
+	DeleteProtection bool                `json:"delete_protection"` // and against rebuilding
+	Labels           map[string]string   `json:"labels"`
+	KeysDigest       string              `json:"keys_digest"`      // of the names in ssh_keys when it was created; "" is not known
+	UserDataDigest   string              `json:"user_data_digest"` // of user_data when it was created; "" is not known
+	Published        Published           `json:"published"`
+	Created          time.Time           `json:"created"`
+
+	// What was declared last, for when flotilla.yaml has the server no more.
+	ShutdownBeforeDeletion bool `json:"shutdown_before_deletion"`
+	SnapshotBeforeDestroy  bool `json:"snapshot_before_destroy"`
+}
+
+// AccountPublicNet is a server's public side.
+type AccountPublicNet struct {
+	IPv4ID   int64  `json:"ipv4_id"` // of the primary IP; 0: no IPv4
+	IPv6ID   int64  `json:"ipv6_id"`
+	IPv4Name string `json:"ipv4_name"` // in Account.PrimaryIPs; "": made with the server, goes with it
+	IPv6Name string `json:"ipv6_name"`
+}
+
+// AccountFirewall is an existing firewall.
+type AccountFirewall struct {
+	ID             int64             `json:"id"`
+	Owned          bool              `json:"owned"`
+	Rules          []FirewallRule    `json:"rules"`
+	ApplyTo        []string          `json:"apply_to"` // label selectors
+	ForeignApplyTo []string          `json:"foreign_apply_to,omitempty"`
+	ForeignServers []string          `json:"foreign_servers,omitempty"` // it applies to, not the fleet's
+	Labels         map[string]string `json:"labels"`
+}
+
+// AccountPlacementGroup is an existing placement group.
+type AccountPlacementGroup struct {
+	ID     int64             `json:"id"`
+	Owned  bool              `json:"owned"`
+	Type   string            `json:"type"`
+	Labels map[string]string `json:"labels"`
+}
+
+// AccountVolume is an existing volume.
+type AccountVolume struct {
 	ID               int64             `json:"id"`
-	ServerType       string            `json:"server_type"`
-	Image            string            `json:"image"` // as declared when it was created (label), else the image's name
+	Owned            bool              `json:"owned"`
+	Size             int               `json:"size"` // GB
 	Location         string            `json:"location"`
-	Status           string            `json:"status"` // running, off, initializing, …
-	IPv4             string            `json:"ipv4"`
-	IPv6             string            `json:"ipv6"`
-	Networks         map[string]string `json:"networks"` // network name → address
+	Server           string            `json:"server"` // name, "#<id>" if it is not the fleet's, "" for none
+	Format           string            `json:"format"` // "" is none or not known
+	LinuxDevice      string            `json:"linux_device"`
 	DeleteProtection bool              `json:"delete_protection"`
-	Labels           map[string]string `json:"labels"`      // the user's, without Flotilla's own
-	KeysDigest       string            `json:"keys_digest"` // of the names in ssh_keys when it was created; "" is not known
-	Published        Published         `json:"published"`
-	Created          time.Time         `json:"created"`
+	Labels           map[string]string `json:"labels"`
+}
+
+// AccountPrimaryIP is an existing primary IP that is declared on its own.
+type AccountPrimaryIP struct {
+	ID               int64             `json:"id"`
+	Owned            bool              `json:"owned"`
+	Type             string            `json:"type"`
+	IP               string            `json:"ip"` // ipv6: the first address of its network
+	Location         string            `json:"location"`
+	Server           string            `json:"server"` // as in AccountVolume
+	AutoDelete       bool              `json:"auto_delete"`
+	DeleteProtection bool              `json:"delete_protection"`
+	DNSPtr           map[string]string `json:"dns_ptr"` // of entries that the fleet made
+	Labels           map[string]string `json:"labels"`
+}
+
+// AccountLoadBalancer is an existing load balancer.
+type AccountLoadBalancer struct {
+	ID               int64                 `json:"id"`
+	Type             string                `json:"type"`
+	Location         string                `json:"location"`
+	NetworkZone      string                `json:"network_zone"` // of Location
+	Algorithm        string                `json:"algorithm"`
+	IPv4             string                `json:"ipv4"`
+	IPv6             string                `json:"ipv6"`
+	Networks         map[string]string     `json:"networks"` // as in AccountServer
+	PublicInterface  bool                  `json:"public_interface"`
+	Services         []LoadBalancerService `json:"services"`
+	ForeignServices  []LoadBalancerService `json:"foreign_services,omitempty"`
+	Targets          []LoadBalancerTarget  `json:"targets"`
+	ForeignTargets   []LoadBalancerTarget  `json:"foreign_targets,omitempty"`
+	DeleteProtection bool                  `json:"delete_protection"`
+	DNSPtr           map[string]string     `json:"dns_ptr"` // of entries that the fleet made
+	Labels           map[string]string     `json:"labels"`
 }
 
 // Published is what the last deploy wrote on a server's labels, for those who
@@ -55,97 +165,4 @@ type Published struct {
 	SystemHash  string `json:"system_hash"`   // storepath.Path.Hash of the confirmed system, or ""
 	Commit      string `json:"commit"`        // deployed revision, full hash, or ""
 	Held        bool   `json:"held"`          // rolled back by someone and kept there
-}
-
-// ServerFacts is what is known of one server once it exists; declared values
-// are always known.
-type ServerFacts struct {
-	IPv4       string            `json:"ipv4"`
-	IPv6       string            `json:"ipv6"`
-	Private    map[string]string `json:"private"` // network name → address
-	ServerType string            `json:"server_type"`
-	Location   string            `json:"location"`
-	Known      bool              `json:"-"` // false: addresses are placeholders
-}
-
-// Facts is handed to the hive as the argument "fleet" (fleet.servers.<name>).
-type Facts map[string]ServerFacts
-
-// HostState is what a host says of itself, read back over SSH.
-type HostState struct {
-	NixOS         bool             `json:"nixos"`
-	Running       storepath.Path   `json:"running"`      // /run/current-system
-	Booted        storepath.Path   `json:"booted"`       // /run/booted-system
-	Profile       storepath.Path   `json:"profile"`      // /nix/var/nix/profiles/system
-	Generation    int              `json:"generation"`   // number of the profile's generation
-	BootDefault   storepath.Path   `json:"boot_default"` // what a reboot starts, as far as the loader can be read; else zero
-	BootID        string           `json:"boot_id"`
-	Uptime        time.Duration    `json:"uptime"`
-	FreeNix       int64            `json:"free_nix"`  // bytes free on /nix
-	FreeBoot      int64            `json:"free_boot"` // bytes free on /boot
-	FailedUnits   []string         `json:"failed_units"`
-	ActiveUnits   []string         `json:"active_units"`
-	SystemdState  string           `json:"systemd_state"` // systemctl is-system-running
-	Hold          *Hold            `json:"hold,omitempty"`
-	Last          *Record          `json:"last,omitempty"`       // newest record
-	Unfinished    *Unfinished      `json:"unfinished,omitempty"` // a deployment that nobody ended
-	LockedBy      string           `json:"locked_by,omitempty"`  // holder of the host's lock, "" if free
-	FailedSystems []storepath.Path `json:"failed_systems"`       // systems that were put back: refused without --retry-bad
-}
-
-// Hold keeps a host where somebody rolled it back to.
-type Hold struct {
-	By     string    `json:"by"`
-	At     time.Time `json:"at"`
-	Reason string    `json:"reason"`
-}
-
-// Unfinished is a deployment found on a host without an end.
-type Unfinished struct {
-	ID     string         `json:"id"`
-	State  string         `json:"state"` // armed, activating, committing, …
-	Old    storepath.Path `json:"old"`
-	New    storepath.Path `json:"new"`
-	BootID string         `json:"boot_id"` // of the boot in which it began
-	Armed  bool           `json:"armed"`   // its guard still runs
-}
-
-// RecordKind says what a Record is about.
-type RecordKind string
-
-// The kinds of records.
-const (
-	RecordDeploy   RecordKind = "deploy"
-	RecordRollback RecordKind = "rollback" // by hand
-)
-
-// Outcome is the result for a host, one word (DESIGN.md chapter 4).
-type Outcome string
-
-// The outcomes.
-const (
-	Unchanged   Outcome = "unchanged"
-	Deployed    Outcome = "deployed"
-	Staged      Outcome = "staged"
-	RolledBack  Outcome = "rolled-back"
-	Failed      Outcome = "failed" // nothing was activated
-	HeldBack    Outcome = "held"
-	Skipped     Outcome = "skipped"
-	Degraded    Outcome = "degraded"
-	NotBootable Outcome = "not-bootable"
-	Unknown     Outcome = "unknown"
-)
-
-// Record is one line of a host's deployment history, kept on the host.
-type Record struct {
-	ID         string         `json:"id"` // of the deployment
-	Kind       RecordKind     `json:"kind"`
-	Outcome    Outcome        `json:"outcome"`
-	System     storepath.Path `json:"system"` // the system that was tried
-	Old        storepath.Path `json:"old"`    // what ran before
-	Generation int            `json:"generation,omitempty"`
-	Commit     string         `json:"commit"`
-	By         string         `json:"by"`
-	At         time.Time      `json:"at"`
-	Reason     string         `json:"reason,omitempty"` // why it was put back
 }

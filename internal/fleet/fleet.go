@@ -14,8 +14,16 @@ type Fleet struct {
 	Networks map[string]Network
 	SSHKeys  map[string]SSHKey
 	Servers  map[string]Server
-	Hosts    []HostSettings // in file order
-	Rollout  Rollout
+
+	Firewalls       map[string]Firewall
+	PlacementGroups map[string]PlacementGroup
+	Volumes         map[string]Volume
+	PrimaryIPs      map[string]PrimaryIP
+	LoadBalancers   map[string]LoadBalancer
+	Moved           []Move
+
+	Hosts   []HostSettings // in file order
+	Rollout Rollout
 }
 
 // Hive says where the Nix side is. Exactly one field is set. Paths are
@@ -41,43 +49,6 @@ type SSH struct {
 	Port    int
 	Key     EnvRef // holds a private key in PEM form; empty: the agent and ~/.ssh
 	Address string // which address of a server: "ipv4", "ipv6" or "private.<network>"
-}
-
-// Network is a private network.
-type Network struct {
-	IPRange string // CIDR
-	Subnets []Subnet
-	Labels  map[string]string
-}
-
-// Subnet is a part of a Network.
-type Subnet struct {
-	Type        string // "cloud"
-	NetworkZone string // "eu-central"
-	IPRange     string // CIDR
-}
-
-// SSHKey is a public key at the provider.
-type SSHKey struct {
-	PublicKey string // authorized_keys form; "" if Existing
-	Existing  bool   // refers to a key that the fleet does not own
-	Labels    map[string]string
-}
-
-// Server is a declared machine.
-type Server struct {
-	ServerType       string
-	Image            string   // name, or a label selector ("os=nixos") for the newest snapshot that matches
-	Locations        []string // first with capacity
-	Networks         map[string]Attachment
-	SSHKeys          []string // names in Fleet.SSHKeys
-	Labels           map[string]string
-	DeleteProtection bool
-}
-
-// Attachment puts a server into a network.
-type Attachment struct {
-	IP string // fixed address; "": the provider chooses
 }
 
 // HostSettings are deployment settings that are not in the hive, for the

@@ -40,6 +40,14 @@ type Revision struct {
 type Part struct {
 	Resources []Resource `json:"resources"`
 	Hosts     []Host     `json:"hosts"`
+	Cost      *Cost      `json:"cost"` // nil: not known
+}
+
+// Cost is the price of all that the fleet declares, per month and net of tax.
+type Cost struct {
+	Currency string      `json:"currency"`
+	Before   fleet.Money `json:"before"`
+	After    fleet.Money `json:"after"`
 }
 
 // Empty tells whether nothing changes.
@@ -63,6 +71,7 @@ type Action string
 const (
 	Create  Action = "create"
 	Update  Action = "update"
+	Rebuild Action = "rebuild" // the disk is made anew from the image; addresses and attachments stay
 	Replace Action = "replace"
 	Destroy Action = "destroy"
 )
@@ -87,19 +96,26 @@ type ResourceKind string
 
 // The resource kinds.
 const (
-	KindSSHKey  ResourceKind = "ssh_key"
-	KindNetwork ResourceKind = "network"
-	KindSubnet  ResourceKind = "subnet"
-	KindServer  ResourceKind = "server"
+	KindSSHKey         ResourceKind = "ssh_key"
+	KindNetwork        ResourceKind = "network"
+	KindSubnet         ResourceKind = "subnet"
+	KindRoute          ResourceKind = "route"
+	KindServer         ResourceKind = "server"
+	KindFirewall       ResourceKind = "firewall"
+	KindPlacementGroup ResourceKind = "placement_group"
+	KindVolume         ResourceKind = "volume"
+	KindPrimaryIP      ResourceKind = "primary_ip"
+	KindLoadBalancer   ResourceKind = "load_balancer"
 )
 
 // Resource is a change of infrastructure.
 type Resource struct {
 	Kind       ResourceKind `json:"kind"`
-	Name       string       `json:"name"` // subnets: <network>/<ip_range>
+	Name       string       `json:"name"` // subnets: <network>/<ip_range>, routes: <network>/<destination>
 	Action     Action       `json:"action"`
 	Attributes []Attribute  `json:"attributes"`
 	Risks      []Risk       `json:"risks"`
+	Lost       []string     `json:"lost,omitempty"` // data and addresses that go with it, for people: "IPv4 203.0.113.7"
 	Note       string       `json:"note,omitempty"` // for example why an edit does nothing
 }
 
@@ -111,6 +127,7 @@ type Attribute struct {
 	New    string `json:"new"`
 	Known  bool   `json:"known"`
 	Forces bool   `json:"forces_replacement"`
+	Powers bool   `json:"powers_off"` // the server is powered off for it
 }
 
 // Host is the change of one host's system.
