@@ -18,12 +18,14 @@ type Account struct {
 	PrimaryIPs      map[string]AccountPrimaryIP      `json:"primary_ips"`
 	LoadBalancers   map[string]AccountLoadBalancer   `json:"load_balancers"`
 
-	// Unmanaged is what else is in the project: no fleet's, and not referred to.
+	// Unmanaged is what else is in the project: not this fleet's, and not
+	// referred to.
 	Unmanaged []Unmanaged `json:"unmanaged"`
 }
 
-// Unmanaged is a resource that no fleet owns.
+// Unmanaged is a resource that the fleet does not own.
 type Unmanaged struct {
+	Fleet   string `json:"fleet,omitempty"` // the fleet that owns it, "" if none does
 	Section string `json:"section"` // "servers", "volumes", …
 	Name    string `json:"name"`
 	ID      int64  `json:"id"`
