@@ -24,7 +24,9 @@ import (
 type Options struct {
 	Head         string // revision; "": HEAD
 	On           fleet.Selector
-	AllowDestroy []string // servers that may be destroyed or replaced
+	AllowDestroy []string // resources that may be destroyed, replaced or rebuilt
+	Rebuild      []string // servers whose disk is made anew
+	Replace      []string // servers that are made anew
 	RetryBad     bool     // try a system again that was put back before
 	// AcceptRunning deploys although the host runs something else than its boot default.
 	AcceptRunning bool
@@ -91,7 +93,7 @@ func (d *deployment) run(ctx context.Context) error {
 		return err
 	}
 	desired, actual := d.infrastructure()
-	changes := provision.Diff(desired, actual)
+	changes := provision.Diff(desired, actual, d.leave())
 	if err := provision.Check(desired, actual, d.leave()); err != nil {
 		return err
 	}
@@ -104,7 +106,7 @@ func (d *deployment) run(ctx context.Context) error {
 	if err := d.evaluateAndBuild(ctx); err != nil {
 		return err
 	}
-	before := provision.Facts(d.tree.Fleet, d.account)
+	before := provision.Facts(d.tree.Fleet, d.account, d.leave())
 	if err := d.expand(ctx); err != nil {
 		return err
 	}
@@ -190,13 +192,13 @@ func (d *deployment) inspect(ctx context.Context) error {
 }
 
 func (d *deployment) source() nix.Source {
-	return d.tree.source(provision.Facts(d.tree.Fleet, d.account), true)
+	return d.tree.source(provision.Facts(d.tree.Fleet, d.account, d.leave()), true)
 }
 
 // evaluateAndBuild fills systems and builds them. Hosts that read an address
 // which apply will decide are evaluated, to find errors early, but not built.
 func (d *deployment) evaluateAndBuild(ctx context.Context) error {
-	facts := provision.Facts(d.tree.Fleet, d.account)
+	facts := provision.Facts(d.tree.Fleet, d.account, d.leave())
 	evaluations := d.evaluator.Evaluate(ctx, d.source(), slices.Sorted(maps.Keys(d.hosts)), d.flow.Sink)
 	d.systems = map[string]plans.System{}
 	var known []plans.System
@@ -253,7 +255,8 @@ func limit(on fleet.Selector, tags map[string][]string, desired fleet.Fleet, act
 
 // leaveInPlace tells what a rollout that is not healthy keeps from being removed.
 func (d *deployment) leaveInPlace() {
-	for _, r := range provision.Diff(d.infrastructure()) {
+	desired, actual := d.infrastructure()
+	for _, r := range provision.Diff(desired, actual, d.leave()) {
 		if r.Action == plans.Destroy {
 			d.result.Resources = append(d.result.Resources, plans.ResourceResult{Resource: r, Error: "left in place: not every host was deployed"})
 		}
@@ -262,7 +265,10 @@ func (d *deployment) leaveInPlace() {
 
 // leave says what may be destroyed.
 func (d *deployment) leave() provision.Options {
-	return provision.Options{AllowDestroy: d.opts.AllowDestroy}
+	return provision.Options{
+		AllowDestroy: d.opts.AllowDestroy, Rebuild: d.opts.Rebuild, Replace: d.opts.Replace,
+		MaxUnavailable: d.tree.Fleet.Rollout.MaxUnavailable,
+	}
 }
 
 // contract removes what is no longer declared, only after a healthy rollout.

@@ -54,7 +54,7 @@ func (v *view) fill(ctx context.Context, w *workspace, on fleet.Selector) error 
 			return err
 		}
 	}
-	all, err := v.flow.evaluator("").Hosts(ctx, v.tree.source(provision.Facts(v.tree.Fleet, v.account), true))
+	all, err := v.flow.evaluator("").Hosts(ctx, v.tree.source(provision.Facts(v.tree.Fleet, v.account, provision.Options{}), true))
 	if err != nil {
 		// A hive that does not evaluate must not stand in the way of a
 		// rollback: the servers' names and addresses are enough.

@@ -59,13 +59,14 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	input := planner.Input{
 		Fleet: headTree.Fleet.Name, Base: base, Head: head,
 	}
-	facts := provision.Facts(headTree.Fleet, account)
+	facts := provision.Facts(headTree.Fleet, account, provision.Options{})
 	evaluator := f.evaluator("")
 
-	baseHosts := f.evaluate(ctx, evaluator, baseTree, provision.Facts(baseTree.Fleet, account), opts.On, &missing)
+	baseHosts := f.evaluate(ctx, evaluator, baseTree, provision.Facts(baseTree.Fleet, account, provision.Options{}), opts.On, &missing)
 	headHosts := f.evaluate(ctx, evaluator, headTree, facts, opts.On, &missing)
 	tags := tagsOf(baseHosts, headHosts)
-	input.Resources = provision.Diff(limit(opts.On, tags, headTree.Fleet, baseState))
+	desired, actual := limit(opts.On, tags, headTree.Fleet, baseState)
+	input.Resources = provision.Diff(desired, actual, provision.Options{})
 	hosts, hostGaps, hostWarnings := planner.Hosts(baseHosts, headHosts, facts)
 	input.Hosts = hosts
 	missing = append(missing, hostGaps...)
@@ -79,7 +80,8 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 			merged, mergedHosts = headTree, headHosts
 		}
 		if !merged.Empty {
-			input.PendingResources = provision.Diff(limit(opts.On, tags, merged.Fleet, account))
+			desired, actual := limit(opts.On, tags, merged.Fleet, account)
+			input.PendingResources = provision.Diff(desired, actual, provision.Options{})
 			pending, gaps := f.pendingHosts(ctx, w, evaluator, merged, mergedHosts, account)
 			input.PendingHosts = pending
 			missing = append(missing, gaps...)
@@ -223,7 +225,7 @@ func (f *Flow) pendingHosts(ctx context.Context, w *workspace, evaluator *nix.Ev
 	slices.Sort(commits)
 
 	var pending []plans.Host
-	facts := provision.Facts(base.Fleet, account)
+	facts := provision.Facts(base.Fleet, account, provision.Options{})
 	for _, commit := range commits {
 		hosts := byCommit[commit]
 		slices.Sort(hosts)

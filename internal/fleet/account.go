@@ -26,7 +26,7 @@ type Account struct {
 // Unmanaged is a resource that the fleet does not own.
 type Unmanaged struct {
 	Fleet   string `json:"fleet,omitempty"` // the fleet that owns it, "" if none does
-	Section string `json:"section"` // "servers", "volumes", …
+	Section string `json:"section"`         // "servers", "volumes", …
 	Name    string `json:"name"`
 	ID      int64  `json:"id"`
 }

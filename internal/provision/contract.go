@@ -20,7 +20,7 @@ func Contract(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet
 ) {
 	r := newRun(p, desired, actual, o, sink)
 	var changes []plans.Resource
-	for _, resource := range Diff(desired, actual) {
+	for _, resource := range Diff(desired, actual, o) {
 		if part, ok := contraction(resource); ok {
 			changes = append(changes, part)
 		}

@@ -16,7 +16,7 @@ import (
 // in which it will happen: keys, networks and subnets, servers, then what is
 // destroyed. An Update without attributes changes nothing; its Note says why an
 // edit has no effect.
-func Diff(desired fleet.Fleet, actual fleet.Account) []plans.Resource {
+func Diff(desired fleet.Fleet, actual fleet.Account, o Options) []plans.Resource {
 	var d differ
 	renamed := renamedKeys(desired, actual)
 	gone := map[string]bool{} // keys that go with a rename

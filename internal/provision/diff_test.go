@@ -199,7 +199,7 @@ func TestDiff(t *testing.T) {
 		}), []string{"ssh_key new create public_key:→ssh-ed25519 …QtzqTHIlyWmc two@example.com"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, short(provision.Diff(c.head, provision.Applied(three())))); diff != "" {
+			if diff := cmp.Diff(c.want, short(provision.Diff(c.head, provision.Applied(three()), provision.Options{}))); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
 		})
@@ -216,13 +216,13 @@ func TestDiffLeavesOthersAlone(t *testing.T) {
 	db.Labels = map[string]string{"env": "test", "other.tool/uid": "7"}
 	db.KeysDigest, db.Image, db.Location = "", "", "" // not known: no drift
 	actual.Servers["db"] = db
-	if got := provision.Diff(three(), actual); len(got) > 0 {
+	if got := provision.Diff(three(), actual, provision.Options{}); len(got) > 0 {
 		t.Errorf("got %v", short(got))
 	}
 }
 
 func TestOrderOfCreation(t *testing.T) {
-	got := provision.Diff(three(), fleet.Account{})
+	got := provision.Diff(three(), fleet.Account{}, provision.Options{})
 	var kinds []string
 	for _, r := range got {
 		if r.Action != plans.Create {

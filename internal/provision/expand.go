@@ -26,7 +26,7 @@ func Expand(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet.A
 	r := newRun(p, desired, actual, o, sink)
 	var refused []error
 	var changes []plans.Resource
-	for _, resource := range Diff(desired, actual) {
+	for _, resource := range Diff(desired, actual, o) {
 		if part, ok := expansion(resource); ok {
 			changes = append(changes, part)
 			if problem := o.refuses(part, desired, actual); problem != nil {

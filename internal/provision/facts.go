@@ -48,7 +48,7 @@ func IsPlaceholder(address string) bool {
 // unique, and the same in every plan as far as names allow, because each starts
 // from a hash of its server's name. Declared values are always the real ones.
 // Known is false for a server with at least one placeholder.
-func Facts(desired fleet.Fleet, actual fleet.Account) fleet.Facts {
+func Facts(desired fleet.Fleet, actual fleet.Account, o Options) fleet.Facts {
 	p := pool{used: map[netip.Addr]bool{}}
 	for _, s := range actual.Servers { // a lab may use these ranges in earnest
 		for _, address := range []string{s.IPv4, s.IPv6} {
@@ -64,7 +64,7 @@ func Facts(desired fleet.Fleet, actual fleet.Account) fleet.Facts {
 	}
 	leaves := map[string]bool{} // replaced networks
 	replaced := map[string]bool{}
-	for _, r := range Diff(desired, actual) {
+	for _, r := range Diff(desired, actual, o) {
 		if r.Action == plans.Replace {
 			leaves[r.Name] = leaves[r.Name] || r.Kind == plans.KindNetwork
 			replaced[r.Name] = replaced[r.Name] || r.Kind == plans.KindServer

@@ -24,7 +24,7 @@ func TestFacts(t *testing.T) {
 	actual.Servers["web-1"] = web
 	delete(actual.Servers, "web-2")
 
-	got := provision.Facts(three(), actual)
+	got := provision.Facts(three(), actual, provision.Options{})
 	want := fleet.ServerFacts{
 		IPv4: "192.0.2.77", IPv6: "2001:db8:1::1", Private: map[string]string{"private": "10.0.1.3", "backup": "10.8.1.1"},
 		ServerType: "cx22", Location: "nbg1", Known: true,
@@ -41,13 +41,13 @@ func TestFacts(t *testing.T) {
 			t.Errorf("declared values of %s: %+v", name, f)
 		}
 	}
-	if diff := cmp.Diff(got, provision.Facts(three(), actual)); diff != "" {
+	if diff := cmp.Diff(got, provision.Facts(three(), actual, provision.Options{})); diff != "" {
 		t.Errorf("not the same twice: %s", diff)
 	}
 	// Another server does not move what a plan shows for this one.
 	more := three()
 	more.Servers["another"] = more.Servers["db"]
-	again := provision.Facts(more, actual)
+	again := provision.Facts(more, actual, provision.Options{})
 	for name := range got {
 		if diff := cmp.Diff(got[name], again[name]); diff != "" {
 			t.Errorf("%s after adding a server: %s", name, diff)
@@ -62,7 +62,7 @@ func TestFactsOfANewAttachment(t *testing.T) {
 	db.Networks = maps.Clone(db.Networks)
 	delete(db.Networks, "backup")
 	actual.Servers["db"] = db
-	got := provision.Facts(three(), actual)["db"]
+	got := provision.Facts(three(), actual, provision.Options{})["db"]
 	if got.Known || got.IPv4 != "1.2.3.4" || !provision.IsPlaceholder(got.Private["backup"]) || provision.IsPlaceholder(got.Private["private"]) {
 		t.Errorf("%+v", got)
 	}
@@ -75,7 +75,7 @@ func TestPlaceholdersAreUnique(t *testing.T) {
 	}
 	seen := map[string]string{}
 	documented := 0
-	for name, facts := range provision.Facts(f, fleet.Account{}) {
+	for name, facts := range provision.Facts(f, fleet.Account{}, provision.Options{}) {
 		for _, text := range []string{facts.IPv4, facts.IPv6, facts.Private["private"]} {
 			a, err := netip.ParseAddr(text)
 			if err != nil || !provision.IsPlaceholder(text) {

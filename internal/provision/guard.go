@@ -16,7 +16,7 @@ import (
 // refuse: one Problem (code Refused) each, joined; nil if nothing.
 func Check(desired fleet.Fleet, actual fleet.Account, o Options) error {
 	var refused []error
-	for _, r := range Diff(desired, actual) {
+	for _, r := range Diff(desired, actual, o) {
 		if p := o.refuses(r, desired, actual); p != nil {
 			refused = append(refused, p)
 		}

@@ -136,7 +136,7 @@ func TestRenamedKey(t *testing.T) {
 func TestOnlyWhatThePlanShowed(t *testing.T) {
 	p := applied(t)
 	f := without(three(), "web-1", "web-2")
-	shown := provision.Diff(without(three(), "web-1"), account(t, p.client(t), f))
+	shown := provision.Diff(without(three(), "web-1"), account(t, p.client(t), f), provision.Options{})
 	_, err := apply(context.Background(), p.client(t), f, provision.Options{AllowDestroy: []string{"web-1", "web-2"}, Shown: shown})
 	refusal(t, err, `server "web-2" would be destroyed, which no plan has shown`)
 	if len(p.Servers()) != 2 {

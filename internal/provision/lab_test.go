@@ -141,7 +141,7 @@ func account(t *testing.T, p provision.Provider, f fleet.Fleet) fleet.Account {
 // settled fails the test unless the account is what the fleet declares.
 func settled(t *testing.T, p provision.Provider, f fleet.Fleet) {
 	t.Helper()
-	for _, r := range provision.Diff(f, account(t, p, f)) {
+	for _, r := range provision.Diff(f, account(t, p, f), provision.Options{}) {
 		if provision.Changes(r) {
 			t.Errorf("still to do: %+v", r)
 		}

@@ -51,6 +51,16 @@ type Options struct {
 	// replaced. Keys, subnets and attachments hold no data and need no leave.
 	AllowDestroy []string
 
+	// Rebuild and Replace name servers that are made anew although an edit of
+	// what counts at creation only (image, user_data, ssh_keys, location) alone
+	// does nothing. Rebuild wipes the disk and keeps addresses and place.
+	Rebuild []string
+	Replace []string
+
+	// MaxUnavailable is how many servers may be powered off or rebuilt at a
+	// time; 0: one.
+	MaxUnavailable int
+
 	// Shown is the plan that people saw. If it is not nil, nothing is replaced
 	// or destroyed that is not replaced or destroyed in it.
 	Shown []plans.Resource

@@ -109,7 +109,7 @@ func TestApplyOfAnyFleetOnAnyOther(t *testing.T) {
 		p := newProject(t)
 		c := p.client(t)
 		for _, f := range []fleet.Fleet{first, second} {
-			before := provision.Diff(f, account(t, c, f))
+			before := provision.Diff(f, account(t, c, f), provision.Options{})
 			if err := provision.Check(f, account(t, c, f), leave); err != nil {
 				t.Fatalf("seed %d: refused: %s", seed, problem.Text(err))
 			}
@@ -127,7 +127,7 @@ func TestApplyOfAnyFleetOnAnyOther(t *testing.T) {
 			if len(p.Servers()) != len(f.Servers) {
 				t.Fatalf("seed %d: %d servers, want %d", seed, len(p.Servers()), len(f.Servers))
 			}
-			if left := provision.Diff(f, provision.Applied(f)); len(left) > 0 {
+			if left := provision.Diff(f, provision.Applied(f), provision.Options{}); len(left) > 0 {
 				t.Fatalf("seed %d: applied, and still: %q", seed, short(left))
 			}
 		}
