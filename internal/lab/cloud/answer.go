@@ -51,6 +51,12 @@ func refused(format string, args ...any) *Error {
 	return fail(http.StatusUnprocessableEntity, "service_error", fmt.Sprintf(format, args...))
 }
 
+func exceeded(format string, args ...any) *Error {
+	return fail(http.StatusForbidden, "resource_limit_exceeded", fmt.Sprintf(format, args...))
+}
+
+func protected(message string) *Error { return fail(http.StatusForbidden, "protected", message) }
+
 func writeError(w http.ResponseWriter, err error) {
 	var e *Error
 	if !errors.As(err, &e) {

@@ -101,8 +101,8 @@ func New(opt Options) (*API, error) {
 // register names every kind of resource that the API serves.
 func (a *API) register() {
 	for _, name := range []string{
-		"isos", "firewalls", "floating_ips", "certificates", "load_balancers", "load_balancer_types",
-		"volumes", "primary_ips", "zones", "storage_boxes", "storage_box_types",
+		"isos", "floating_ips", "certificates", "load_balancers", "load_balancer_types",
+		"primary_ips", "zones", "storage_boxes", "storage_box_types",
 	} {
 		a.kinds[name] = none(name)
 	}
@@ -114,6 +114,8 @@ func (a *API) register() {
 	a.kinds["ssh_keys"] = sshKeyKind()
 	a.kinds["placement_groups"] = placementGroupKind()
 	a.kinds["networks"] = networkKind()
+	a.kinds["firewalls"] = firewallKind()
+	a.kinds["volumes"] = volumeKind()
 	a.kinds["servers"] = serverKind()
 }
 

@@ -73,7 +73,7 @@ func TestUnknownPathsAreJSON(t *testing.T) {
 	f := start(t, cloud.Options{})
 	for _, path := range []string{
 		"GET /", "GET /v1", "GET /v1/", "GET /v1/nothing", "GET /v1/servers/1", "GET /v1/servers/x", "PATCH /v1/servers", "POST /v1/servers/1/actions/fly",
-		"GET /v1/servers/1/2/3/4", "DELETE /v1/locations/1", "POST /v1/volumes", "GET /v1/actions/5", "GET /_lab/nothing", "GET /v1/pricing/1",
+		"GET /v1/servers/1/2/3/4", "DELETE /v1/locations/1", "POST /v1/floating_ips", "GET /v1/actions/5", "GET /_lab/nothing", "GET /v1/pricing/1",
 	} {
 		method, target, _ := strings.Cut(path, " ")
 		answer, body := f.raw(method, target, "")

@@ -24,6 +24,8 @@ type objects struct {
 	PlacementGroups []*PlacementGroup `json:"placement_groups"`
 	Networks        []*Network        `json:"networks"`
 	Servers         []*Server         `json:"servers"`
+	Firewalls       []*Firewall       `json:"firewalls"`
+	Volumes         []*Volume         `json:"volumes"`
 	Actions         []*Action         `json:"actions"`
 }
 

@@ -33,10 +33,10 @@ type (
 		PlacementGroup  any               `json:"placement_group"`
 	}
 	publicNet struct {
-		IPv4        *publicIPv4 `json:"ipv4"`
-		IPv6        *publicIPv6 `json:"ipv6"`
-		FloatingIPs []int64     `json:"floating_ips"`
-		Firewalls   []any       `json:"firewalls"`
+		IPv4        *publicIPv4      `json:"ipv4"`
+		IPv6        *publicIPv6      `json:"ipv6"`
+		FloatingIPs []int64          `json:"floating_ips"`
+		Firewalls   []serverFirewall `json:"firewalls"`
 	}
 	publicIPv4 struct {
 		ID      int64  `json:"id"`
@@ -58,13 +58,13 @@ func (s *Server) wire(o *objects) any {
 	img, _ := lookUp(images(), ref{id: s.ImageID})
 	w := serverWire{
 		ID: s.ID, Name: s.Name, Status: s.Status, Created: s.Created,
-		PublicNet:  publicNet{FloatingIPs: []int64{}, Firewalls: []any{}},
+		PublicNet:  publicNet{FloatingIPs: []int64{}, Firewalls: s.firewalls(o)},
 		PrivateNet: append([]Attachment{}, s.Private...),
 		ServerType: typ, Location: loc, Image: img,
 		Locked:          o.running("server", s.ID) != nil,
 		IncludedTraffic: 20 << 40,
 		Protection:      map[string]bool{"delete": s.Protected, "rebuild": s.Protected},
-		Labels:          s.Labels, Volumes: []int64{}, LoadBalancers: []int64{},
+		Labels:          s.Labels, Volumes: s.volumes(o), LoadBalancers: []int64{},
 	}
 	if typ != nil {
 		w.PrimaryDiskSize = typ.Disk
