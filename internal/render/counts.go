@@ -17,7 +17,9 @@ func headline(parts ...plans.Part) string {
 	resources, hosts := map[plans.Action]int{}, map[plans.Action]int{}
 	for _, p := range parts {
 		for _, r := range p.Resources {
-			resources[r.Action]++
+			if changes(r) {
+				resources[r.Action]++
+			}
 		}
 		for _, h := range p.Hosts {
 			hosts[h.Action]++
@@ -34,11 +36,12 @@ func headline(parts ...plans.Part) string {
 	}
 	add(resources[plans.Create], "to create", "to create")
 	add(resources[plans.Update], "to change", "to change")
+	add(resources[plans.Rebuild], "to rebuild", "to rebuild")
 	add(resources[plans.Replace], "to replace", "to replace")
 	add(resources[plans.Destroy], "to destroy", "to destroy")
 	add(hosts[plans.Create], "new host", "new hosts")
 	add(hosts[plans.Update], "host to switch", "hosts to switch")
-	add(hosts[plans.Replace], "host to set up again", "hosts to set up again")
+	add(hosts[plans.Replace]+hosts[plans.Rebuild], "host to set up again", "hosts to set up again")
 	add(hosts[plans.Destroy], "host to remove", "hosts to remove")
 	other := 0 // actions that this version does not know are changes all the same
 	for _, counts := range []map[plans.Action]int{resources, hosts} {

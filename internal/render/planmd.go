@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -85,6 +84,9 @@ func (m *planMarkdown) plan(p plans.Plan) {
 		m.printf("**Plan:** no change found in the parts that could be planned.\n\n")
 	default:
 		m.printf("**Plan:** this change alters neither infrastructure nor systems.\n\n")
+	}
+	if t := price(p.This.Cost); t != "" && m.hosts == hostNone && p.This.Cost.Before != p.This.Cost.After {
+		m.printf("**Price:** %s\n\n", t)
 	}
 	if head := headline(p.Pending); head != "" {
 		m.printf("**Also pending:** %s, merged before and not deployed; the next deploy applies both.\n\n", head)
@@ -207,88 +209,16 @@ func (m *planMarkdown) part(p plans.Part, current *plans.Current, level string) 
 	}
 	if len(p.Resources) > 0 {
 		m.printf("%s Infrastructure\n\n", level)
-		m.resources(byRisk(p.Resources))
+		m.resources(groupResources(p.Resources))
+		if t := partPrice(p.Resources, p.Cost); t != "" {
+			m.printf("Price: %s\n\n", t)
+		}
 	}
 	if len(p.Hosts) > 0 {
 		m.printf("%s Hosts\n\n", level)
 		for _, g := range groupHosts(p.Hosts) {
 			m.group(g, current)
 		}
-	}
-}
-
-func (m *planMarkdown) resources(all []plans.Resource) {
-	m.printf("|  | Resource | What changes |\n|:-:|---|---|\n")
-	for i, r := range all {
-		if m.items > 0 && i == m.items && len(all) > m.items+1 {
-			m.b.WriteString(row("", fmt.Sprintf("and %d more", len(all)-i), ""))
-			break
-		}
-		changes := attributes(r, m.limit(30))
-		if r.Note != "" {
-			changes = append(changes, prose(r.Note))
-		}
-		m.b.WriteString(row(code(symbol(r.Action)), prose(kindWord(r.Kind))+" "+code(r.Name), strings.Join(changes, "<br>")))
-	}
-	m.printf("\n")
-}
-
-// attributes lists a resource's attributes, a few to a line: the values alone
-// for what is new, old → new else.
-func attributes(r plans.Resource, limit int) []string {
-	if r.Action == plans.Destroy {
-		return nil
-	}
-	const perLine = 3
-	var out, plain, unknown []string
-	for i, a := range r.Attributes {
-		if i == limit {
-			out = append(out, fmt.Sprintf("and %d more", len(r.Attributes)-i))
-			break
-		}
-		switch {
-		case r.Action != plans.Create || a.Old != "":
-			out = append(out, attribute(a))
-		case a.Known:
-			plain = append(plain, inline(a.Name)+" "+newValue(a))
-		default:
-			unknown = append(unknown, inline(a.Name))
-		}
-	}
-	var lines []string
-	for chunk := range slices.Chunk(plain, perLine) {
-		lines = append(lines, strings.Join(chunk, ", "))
-	}
-	if len(unknown) > 0 {
-		lines = append(lines, strings.Join(unknown, ", ")+" *(known after apply)*")
-	}
-	return append(lines, out...)
-}
-
-func attribute(a plans.Attribute) string {
-	s := inline(a.Name) + " "
-	switch {
-	case a.Old == "":
-		s += newValue(a) + " *(new)*"
-	case a.New == "" && a.Known:
-		s += code(a.Old) + " *(removed)*"
-	default:
-		s += code(a.Old) + " → " + newValue(a)
-	}
-	if a.Forces {
-		s += " **forces replacement**"
-	}
-	return s
-}
-
-func newValue(a plans.Attribute) string {
-	switch {
-	case !a.Known:
-		return "*(known after apply)*"
-	case a.New == "":
-		return "*(none)*"
-	default:
-		return code(a.New)
 	}
 }
 

@@ -95,7 +95,7 @@ func (m *planMarkdown) bullets(h plans.Host) {
 		m.bullet("packages", packages(h.Packages))
 	}
 	for _, a := range h.Settings {
-		m.bullet("setting", attribute(a))
+		m.bullet("setting", attribute(plans.Update, a))
 	}
 	if empty := h.Units == nil && h.Packages == nil && h.Ports == nil && h.Users == nil && h.Files == nil &&
 		h.Settings == nil && h.Reboot == "" && len(h.Notes) == 0; empty && h.Action != plans.Destroy {

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
@@ -117,13 +116,7 @@ func (t *planText) risks(p plans.Plan) {
 }
 
 func (t *planText) part(p plans.Part, current *plans.Current) {
-	if len(p.Resources) > 0 {
-		t.line(t.paint(bold, "Infrastructure"))
-		for _, r := range byRisk(p.Resources) {
-			t.resource(r)
-		}
-		t.blank()
-	}
+	t.infrastructure(p.Resources, p.Cost)
 	if len(p.Hosts) > 0 {
 		t.line(t.paint(bold, "Hosts"))
 		for _, g := range groupHosts(p.Hosts) {
@@ -131,62 +124,6 @@ func (t *planText) part(p plans.Part, current *plans.Current) {
 		}
 		t.blank()
 	}
-}
-
-func actionInk(a plans.Action) ink {
-	switch a {
-	case plans.Create:
-		return green
-	case plans.Update:
-		return yellow
-	case plans.Replace, plans.Destroy:
-		return red
-	default:
-		return ""
-	}
-}
-
-func (t *planText) head(a plans.Action, s string) {
-	t.line(t.paint(actionInk(a), fmt.Sprintf("%3s", symbol(a))), " ", s)
-}
-
-func (t *planText) resource(r plans.Resource) {
-	t.head(r.Action, kindWord(r.Kind)+" "+t.paint(bold, cut(oneLine(r.Name), 80)))
-	width := 0
-	for _, a := range r.Attributes {
-		width = max(width, min(len([]rune(oneLine(a.Name))), 24))
-	}
-	for _, a := range r.Attributes {
-		if r.Action == plans.Destroy {
-			break
-		}
-		t.field(6, width+1, cut(oneLine(a.Name), 24), t.attribute(r.Action, a))
-	}
-	if r.Note != "" {
-		t.field(6, 1, "#", oneLine(r.Note))
-	}
-}
-
-func (t *planText) attribute(action plans.Action, a plans.Attribute) string {
-	value := cut(oneLine(a.New), maxName)
-	switch {
-	case !a.Known:
-		value = "(known after apply)"
-	case a.New == "":
-		value = "(none)"
-	}
-	s := value
-	if a.Old != "" || action != plans.Create {
-		old := cut(oneLine(a.Old), maxName)
-		if a.Old == "" {
-			old = "(none)"
-		}
-		s = old + " → " + value
-	}
-	if a.Forces {
-		s += "  # forces replacement"
-	}
-	return s
 }
 
 func (t *planText) group(g group, current *plans.Current) {
@@ -227,7 +164,7 @@ func (t *planText) group(g group, current *plans.Current) {
 	}
 	f("packages", packagesText(h.Packages))
 	for _, a := range h.Settings {
-		f("setting", oneLine(a.Name)+" "+t.attribute(plans.Update, a))
+		f("setting", oneLine(a.Name)+" "+attributeText(plans.Update, a))
 	}
 	for _, file := range g.Files {
 		s := symbol(file.Action) + " " + fileName(file.File, oneLine)

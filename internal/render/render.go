@@ -142,7 +142,7 @@ func symbol(a plans.Action) string {
 		return "+"
 	case plans.Update:
 		return "~"
-	case plans.Replace:
+	case plans.Replace, plans.Rebuild:
 		return "-/+"
 	case plans.Destroy:
 		return "-"
@@ -156,9 +156,9 @@ func kindWord(k plans.ResourceKind) string {
 	switch k {
 	case plans.KindSSHKey:
 		return "SSH key"
-	case plans.KindNetwork, plans.KindSubnet, plans.KindServer:
-		return string(k)
+	case plans.KindPrimaryIP:
+		return "primary IP"
 	default:
-		return oneLine(string(k))
+		return strings.ReplaceAll(oneLine(string(k)), "_", " ")
 	}
 }

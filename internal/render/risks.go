@@ -91,6 +91,10 @@ func resourceRisk(r plans.Resource, risk plans.Risk) riskItem {
 	if risk == plans.RiskData {
 		item.Before = "of " + item.Before
 	}
+	// Said once: with the data if any is lost, else with the end of the thing.
+	if len(r.Lost) > 0 && (risk == plans.RiskData || risk == plans.RiskDestroy && !slices.Contains(r.Risks, plans.RiskData)) {
+		item.After = "(" + strings.Join(r.Lost, ", ") + ")"
+	}
 	if risk == plans.RiskReplace {
 		var why []string
 		for _, a := range r.Attributes {
@@ -158,5 +162,5 @@ func (i riskItem) markdown() string {
 
 // text is the item for a terminal.
 func (i riskItem) text() string {
-	return cut(oneLine(i.Before+" "+i.Name+" "+i.After), maxName)
+	return cut(oneLine(i.Before+" "+i.Name+" "+i.After), 3*maxName)
 }
