@@ -117,6 +117,10 @@ func (a *API) register() {
 	a.kinds["firewalls"] = firewallKind()
 	a.kinds["volumes"] = volumeKind()
 	a.kinds["servers"] = serverKind()
+	a.kinds["primary_ips"] = primaryIPKind()
+	a.kinds["load_balancers"] = loadBalancerKind()
+	a.kinds["load_balancer_types"] = loadBalancerTypeKind()
+	a.kinds["certificates"] = certificateKind()
 }
 
 // Close waits a little for the actions that run, then cancels them. No request

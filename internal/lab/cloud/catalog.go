@@ -1,7 +1,6 @@
 package cloud
 
 import (
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -44,9 +43,34 @@ type price struct {
 	Gross string `json:"gross"`
 }
 
-func euro(cents int) price {
-	text := func(c int) string { return strconv.FormatFloat(float64(c)/100, 'f', 10, 64) }
-	return price{Net: text(cents), Gross: text(cents * 119 / 100)}
+func euro(cents int) price { return euros(float64(cents) / 100) }
+
+func euros(net float64) price {
+	text := func(e float64) string { return strconv.FormatFloat(e, 'f', 10, 64) }
+	return price{Net: text(net), Gross: text(net * 1.19)}
+}
+
+// hourly is the price per hour of what costs so much a month: a little more
+// than the month's 730th part, as a full month costs no more than its price.
+func hourly(centsPerMonth int) price {
+	const hours = 624
+	return euros(float64(centsPerMonth) / 100 / hours)
+}
+
+const terabyte = 1 << 40
+
+// prices are the same in all locations but the American and Asian ones, which
+// cost a fifth more and include less traffic.
+func prices(cents int) []typePrice {
+	var all []typePrice
+	for _, l := range locations() {
+		p := typePrice{Location: l.Name, PriceHourly: hourly(cents), PriceMonthly: euro(cents), IncludedTraffic: 20 * terabyte, PricePerTBTraffic: euro(100)}
+		if l.NetworkZone != "eu-central" {
+			p.PriceHourly, p.PriceMonthly, p.IncludedTraffic = hourly(cents*6/5), euro(cents*6/5), terabyte
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 type typePrice struct {
@@ -86,16 +110,13 @@ type serverType struct {
 func (t *serverType) meta() *Meta { return &Meta{ID: t.ID, Name: t.Name} }
 
 func serverTypes() []*serverType {
-	const terabyte = 1 << 40
 	describe := func(id int64, name, architecture string, cores int, memory float64, disk, cents int) *serverType {
 		t := &serverType{
 			ID: id, Name: name, Description: strings.ToUpper(name), Category: "Cost-Optimized", Cores: cores, Memory: memory, Disk: disk,
 			StorageType: "local", CPUType: "shared", Architecture: architecture,
 		}
+		t.Prices = prices(cents)
 		for _, l := range locations() {
-			t.Prices = append(t.Prices, typePrice{
-				Location: l.Name, PriceHourly: euro(max(1, cents/672)), PriceMonthly: euro(cents), IncludedTraffic: 20 * terabyte, PricePerTBTraffic: euro(100),
-			})
 			t.Locations = append(t.Locations, typeLocation{ID: l.ID, Name: l.Name, Recommended: true, Available: true})
 		}
 		return t
@@ -201,37 +222,4 @@ func lookUp[T resource](items []T, r ref) (T, bool) {
 	}
 	var none T
 	return none, false
-}
-
-// pricingKind answers /pricing with what the lab's own catalog costs.
-type pricingKind struct{}
-
-func (pricingKind) serve(q *request) (reply, error) {
-	if q.method != http.MethodGet || len(q.rest) > 0 {
-		return reply{}, notFound("no such endpoint")
-	}
-	var types []any
-	for _, t := range serverTypes() {
-		types = append(types, map[string]any{"id": t.ID, "name": t.Name, "prices": t.Prices})
-	}
-	// The API prices both versions of both kinds of address, and clients rely on it.
-	var primary, floating []any
-	for version, cents := range map[string]int{"ipv4": 50, "ipv6": 0} {
-		var prices []any
-		for _, l := range locations() {
-			prices = append(prices, map[string]any{"location": l.Name, "price_hourly": euro(cents / 50), "price_monthly": euro(cents)})
-		}
-		primary = append(primary, map[string]any{"type": version, "prices": prices})
-		floating = append(floating, map[string]any{"type": version, "prices": prices})
-	}
-	return reply{http.StatusOK, map[string]any{"pricing": map[string]any{
-		"currency": "EUR", "vat_rate": "19.00",
-		"image":        map[string]any{"price_per_gb_month": euro(1)},
-		"floating_ip":  map[string]any{"price_monthly": euro(300)},
-		"floating_ips": floating, "primary_ips": primary, "load_balancer_types": []any{},
-		"traffic":       map[string]any{"price_per_tb": euro(100)},
-		"server_backup": map[string]any{"percentage": "20.0"},
-		"server_types":  types,
-		"volume":        map[string]any{"price_per_gb_month": euro(4)},
-	}}}, nil
 }

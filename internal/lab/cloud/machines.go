@@ -45,6 +45,8 @@ type Machines interface {
 	Reboot(ctx context.Context, id int64) error
 	// SetPrivate replaces the addresses in private networks, at once and for later boots.
 	SetPrivate(ctx context.Context, id int64, addresses []netip.Prefix) error
+	// SetPublic moves a machine that is off to another address of Prefix.
+	SetPublic(ctx context.Context, id int64, address netip.Addr) error
 	// Remove destroys machine and disk; nothing happens if there is none.
 	Remove(ctx context.Context, id int64) error
 	Power(ctx context.Context, id int64) (Power, error)
@@ -79,6 +81,9 @@ func (None) Reboot(context.Context, int64) error { return nil }
 
 // SetPrivate does nothing.
 func (None) SetPrivate(context.Context, int64, []netip.Prefix) error { return nil }
+
+// SetPublic does nothing.
+func (None) SetPublic(context.Context, int64, netip.Addr) error { return nil }
 
 // Remove does nothing.
 func (None) Remove(context.Context, int64) error { return nil }

@@ -41,6 +41,12 @@ func (n *Network) wire(o *objects) any {
 			servers = append(servers, s.ID)
 		}
 	}
+	balancers := []int64{}
+	for _, l := range o.LoadBalancers {
+		if l.in(n.ID) {
+			balancers = append(balancers, l.ID)
+		}
+	}
 	shown := *n
 	if shown.Subnets == nil {
 		shown.Subnets = []Subnet{}
@@ -52,7 +58,7 @@ func (n *Network) wire(o *objects) any {
 		Network
 		Servers       []int64 `json:"servers"`
 		LoadBalancers []int64 `json:"load_balancers"`
-	}{shown, servers, []int64{}}
+	}{shown, servers, balancers}
 }
 
 func networkKind() kind[*Network] {
@@ -132,6 +138,11 @@ func removeNetwork(q *request, v *Network) (reply, error) {
 		}
 	}
 	q.obj.Networks = without(q.obj.Networks, v)
+	for _, l := range q.obj.LoadBalancers {
+		if l.in(v.ID) {
+			l.leaveNetwork()
+		}
+	}
 	for _, s := range q.obj.Servers {
 		if s.attachment(v.ID) != nil {
 			s.detach(v.ID)
@@ -199,6 +210,11 @@ func deleteSubnet(q *request, v *Network) (reply, error) {
 	for _, s := range q.obj.Servers {
 		if at := s.attachment(v.ID); at != nil && gone.Contains(at.IP) {
 			return reply{}, refused("cannot remove subnet because servers are attached to it")
+		}
+	}
+	for _, l := range q.obj.LoadBalancers {
+		if l.in(v.ID) && gone.Contains(l.Private.IP) {
+			return reply{}, refused("cannot remove subnet because load balancers are attached to it")
 		}
 	}
 	return actionReply(http.StatusCreated, q.begin(job{
@@ -322,6 +338,11 @@ func (n *Network) used(o *objects) func(netip.Addr) bool {
 			for _, alias := range at.AliasIPs {
 				taken[alias] = true
 			}
+		}
+	}
+	for _, l := range o.LoadBalancers {
+		if l.in(n.ID) {
+			taken[l.Private.IP] = true
 		}
 	}
 	return func(a netip.Addr) bool { return taken[a] }

@@ -24,6 +24,9 @@ type objects struct {
 	PlacementGroups []*PlacementGroup `json:"placement_groups"`
 	Networks        []*Network        `json:"networks"`
 	Servers         []*Server         `json:"servers"`
+	PrimaryIPs      []*PrimaryIP      `json:"primary_ips"`
+	LoadBalancers   []*LoadBalancer   `json:"load_balancers"`
+	Certificates    []*Certificate    `json:"certificates"`
 	Firewalls       []*Firewall       `json:"firewalls"`
 	Volumes         []*Volume         `json:"volumes"`
 	Actions         []*Action         `json:"actions"`

@@ -23,6 +23,9 @@ func serverActions() map[string]func(*request, *Server) (reply, error) {
 		"attach_to_network":   attachServer,
 		"detach_from_network": detachServer,
 		"change_protection":   protectServer,
+		"change_dns_ptr": func(q *request, s *Server) (reply, error) {
+			return changePointer(q, s.subject(), q.obj.primaryIP(s.IPv4ID), q.obj.primaryIP(s.IPv6ID))
+		},
 	}
 }
 

@@ -7,7 +7,8 @@
 // pause` a host that hangs, `docker network disconnect` one that cannot be
 // reached.
 //
-// Rule: a container's disk lives until Remove; its address never changes.
+// Rule: a container's disk lives until Remove; its address changes only while
+// it is off.
 // Non-goals: other engines than docker, limits of memory and CPU.
 package machine
 
@@ -215,6 +216,18 @@ for new; do ip addr replace "$new" dev eth0 || exit 1; done`
 	}
 	if _, err := docker(ctx, files, "cp", "-", name+":/"); err != nil {
 		return fmt.Errorf("write addresses: %w", err)
+	}
+	return nil
+}
+
+// SetPublic connects the container anew, with another address.
+func (d *Docker) SetPublic(ctx context.Context, id int64, address netip.Addr) error {
+	name, network := ContainerName(d.lab, id), NetworkName(d.lab)
+	if _, err := docker(ctx, nil, "network", "disconnect", "--force", network, name); err != nil {
+		return fmt.Errorf("take the machine's address: %w", err)
+	}
+	if _, err := docker(ctx, nil, "network", "connect", "--ip", address.String(), network, name); err != nil {
+		return fmt.Errorf("give the machine the address %s: %w", address, err)
 	}
 	return nil
 }
