@@ -101,10 +101,9 @@ func TestBadBodies(t *testing.T) {
 func TestPaging(t *testing.T) {
 	f := start(t, cloud.Options{})
 	for i := range 60 {
-		_, _, err := f.PlacementGroup.Create(f.ctx, hcloud.PlacementGroupCreateOpts{Name: fmt.Sprintf("g%02d", 59-i), Type: hcloud.PlacementGroupTypeSpread})
-		f.must(err)
+		f.network(fmt.Sprintf("g%02d", 59-i), "10.0.0.0/16")
 	}
-	all, err := f.PlacementGroup.All(f.ctx)
+	all, err := f.Network.All(f.ctx)
 	f.must(err)
 	if len(all) != 60 {
 		t.Errorf("All gives %d, want 60", len(all))
@@ -125,10 +124,10 @@ func TestPaging(t *testing.T) {
 		"?name=g07":                           {1, 25, 0, 0, 1, "g07"},
 		"?name=g07&label_selector=absent%3Dx": {0, 25, 0, 0, 1, ""},
 	} {
-		_, body := f.raw(http.MethodGet, "/v1/placement_groups"+query, "")
+		_, body := f.raw(http.MethodGet, "/v1/networks"+query, "")
 		var list struct {
-			Groups []struct{ Name string } `json:"placement_groups"`
-			Meta   struct {
+			Networks []struct{ Name string }
+			Meta     struct {
 				Pagination struct {
 					PerPage  int `json:"per_page"`
 					Next     int `json:"next_page"`
@@ -140,15 +139,15 @@ func TestPaging(t *testing.T) {
 		f.must(json.Unmarshal([]byte(body), &list))
 		p := list.Meta.Pagination
 		first := ""
-		if len(list.Groups) > 0 {
-			first = list.Groups[0].Name
+		if len(list.Networks) > 0 {
+			first = list.Networks[0].Name
 		}
-		if len(list.Groups) != want.count || p.PerPage != want.perPage || p.Next != want.next || p.Previous != want.previous || p.Last != want.last || first != want.first {
-			t.Errorf("%q: %d items from %q, %+v, want %+v", query, len(list.Groups), first, p, want)
+		if len(list.Networks) != want.count || p.PerPage != want.perPage || p.Next != want.next || p.Previous != want.previous || p.Last != want.last || first != want.first {
+			t.Errorf("%q: %d items from %q, %+v, want %+v", query, len(list.Networks), first, p, want)
 		}
 	}
 	for _, query := range []string{"?page=0", "?page=x", "?per_page=-1", "?sort=size", "?sort=id:up", "?label_selector=a%20b"} {
-		if answer, body := f.raw(http.MethodGet, "/v1/placement_groups"+query, ""); answer.StatusCode != http.StatusUnprocessableEntity {
+		if answer, body := f.raw(http.MethodGet, "/v1/networks"+query, ""); answer.StatusCode != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %s %s", query, answer.Status, body)
 		}
 	}

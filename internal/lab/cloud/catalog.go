@@ -3,7 +3,6 @@ package cloud
 import (
 	"strconv"
 	"strings"
-	"time"
 )
 
 // The catalog never changes while a lab runs. Its numbers are the lab's own;
@@ -137,80 +136,6 @@ func serverTypes() []*serverType {
 func serverTypeKind() kind[*serverType] {
 	all := serverTypes()
 	return kind[*serverType]{one: "server_type", many: "server_types", all: func(*objects) []*serverType { return all }}
-}
-
-type image struct {
-	ID           int64             `json:"id"`
-	Type         string            `json:"type"`
-	Status       string            `json:"status"`
-	Name         *string           `json:"name"` // null for snapshots
-	Description  string            `json:"description"`
-	ImageSize    *float64          `json:"image_size"`
-	DiskSize     float64           `json:"disk_size"`
-	Created      time.Time         `json:"created"`
-	CreatedFrom  any               `json:"created_from"`
-	BoundTo      *int64            `json:"bound_to"`
-	OSFlavor     string            `json:"os_flavor"`
-	OSVersion    *string           `json:"os_version"`
-	Architecture string            `json:"architecture"`
-	RapidDeploy  bool              `json:"rapid_deploy"`
-	Protection   map[string]bool   `json:"protection"`
-	Deprecated   *time.Time        `json:"deprecated"`
-	Deprecation  any               `json:"deprecation"`
-	Deleted      *time.Time        `json:"deleted"`
-	Labels       map[string]string `json:"labels"`
-}
-
-func (i *image) meta() *Meta {
-	m := &Meta{ID: i.ID, Labels: i.Labels, Created: i.Created}
-	if i.Name != nil {
-		m.Name = *i.Name
-	}
-	return m
-}
-
-// os is which of the lab's base images the image stands for.
-func (i *image) os() string {
-	if i.Type == "system" {
-		return i.OSFlavor
-	}
-	return i.Labels["os"]
-}
-
-// Ids of the lab's images.
-const (
-	ImageDebian = 310557660
-	ImageNixOS  = 310557661
-)
-
-func images() []*image {
-	name, version, size := "debian-13", "13", 0.4
-	created := time.Date(2025, 8, 9, 12, 0, 0, 0, time.UTC)
-	return []*image{
-		{
-			ID: ImageDebian, Type: "system", Status: "available", Name: &name, Description: "Debian 13", DiskSize: 5, Created: created,
-			OSFlavor: "debian", OSVersion: &version, Architecture: "x86", RapidDeploy: true,
-			Protection: map[string]bool{"delete": false}, Labels: map[string]string{},
-		},
-		{
-			ID: ImageNixOS, Type: "snapshot", Status: "available", Description: "NixOS (lab)", ImageSize: &size, DiskSize: 40, Created: created,
-			CreatedFrom: map[string]any{"id": 1, "name": "nixos"}, OSFlavor: "unknown", Architecture: "x86",
-			Protection: map[string]bool{"delete": false}, Labels: map[string]string{"os": "nixos"},
-		},
-	}
-}
-
-func imageKind() kind[*image] {
-	all := images()
-	return kind[*image]{
-		one: "image", many: "images", all: func(*objects) []*image { return all },
-		match: map[string]func(*image, string) bool{
-			"type":         func(i *image, want string) bool { return i.Type == want },
-			"status":       func(i *image, want string) bool { return i.Status == want },
-			"architecture": func(i *image, want string) bool { return i.Architecture == want },
-			"bound_to":     func(i *image, want string) bool { return i.BoundTo != nil && strconv.FormatInt(*i.BoundTo, 10) == want },
-		},
-	}
 }
 
 // lookUp finds by id or name; the zero value of T if there is none.

@@ -82,9 +82,14 @@ func (o *objects) selected(selector string) []*Server {
 func (s *Server) public() bool { return s.IPv4ID != 0 || s.IPv6ID != 0 }
 
 // reaches tells whether the rules hold for a server, named or found.
-func (f *Firewall) reaches(o *objects, s *Server) bool {
-	return slices.Contains(f.Servers, s.ID) || slices.ContainsFunc(f.Selectors, func(selector string) bool {
-		return slices.Contains(o.selected(selector), s)
+func (f *Firewall) reaches(s *Server) bool {
+	return slices.Contains(f.Servers, s.ID) || s.public() && f.finds(s.Labels)
+}
+
+func (f *Firewall) finds(labels map[string]string) bool {
+	return slices.ContainsFunc(f.Selectors, func(selector string) bool {
+		chosen, err := selectLabels(selector)
+		return err == nil && chosen(labels)
 	})
 }
 
@@ -98,7 +103,7 @@ type serverFirewall struct {
 func (s *Server) firewalls(o *objects) []serverFirewall {
 	all := []serverFirewall{}
 	for _, f := range o.Firewalls {
-		if !f.reaches(o, s) {
+		if !f.reaches(s) {
 			continue
 		}
 		status := "applied"
@@ -214,7 +219,7 @@ func setFirewallRules(q *request, v *Firewall) (reply, error) {
 		},
 	})
 	for _, s := range q.obj.Servers {
-		if v.reaches(q.obj, s) {
+		if v.reaches(s) {
 			actions = append(actions, q.begin(job{
 				command: "apply_firewall", about: []Subject{v.subject(), s.subject()}, locks: []Subject{v.subject()},
 			})...)
@@ -244,6 +249,9 @@ func (f *Firewall) checkTargets(o *objects, field string, targets []firewallTarg
 		if slices.Contains(servers, s.ID) {
 			return already(fmt.Sprintf("server %d", s.ID))
 		}
+		if !s.public() {
+			return privateOnly(s)
+		}
 		if err := s.takesFirewalls(o, f); err != nil {
 			return err
 		}
@@ -252,23 +260,22 @@ func (f *Firewall) checkTargets(o *objects, field string, targets []firewallTarg
 	return nil
 }
 
-// takesFirewalls refuses firewalls that would be too many for the server, or
-// would have nothing to filter.
+// takesFirewalls refuses more firewalls than a server can have.
 func (s *Server) takesFirewalls(o *objects, more ...*Firewall) error {
-	if !s.public() {
-		return fail(http.StatusUnprocessableEntity, "private_net_only_server", "server "+s.Name+" has no public interface")
+	count := len(more)
+	for _, f := range o.Firewalls {
+		if !slices.Contains(more, f) && (slices.Contains(f.Servers, s.ID) || f.finds(s.Labels)) {
+			count++
+		}
 	}
-	have := map[int64]bool{}
-	for _, f := range s.firewalls(o) {
-		have[f.ID] = true
-	}
-	for _, f := range more {
-		have[f.ID] = true
-	}
-	if len(have) > maxFirewallsPerServer {
+	if count > maxFirewallsPerServer {
 		return exceeded("a server can have %d firewalls", maxFirewallsPerServer)
 	}
 	return nil
+}
+
+func privateOnly(s *Server) error {
+	return fail(http.StatusUnprocessableEntity, "private_net_only_server", "server "+s.Name+" has no public interface")
 }
 
 // resolve gives the server that a target names; nil: it is a good selector.
@@ -354,7 +361,7 @@ func withdrawFirewall(q *request, v *Firewall) (reply, error) {
 		}
 		j := job{command: "remove_firewall", about: []Subject{v.subject()}, locks: []Subject{v.subject()}}
 		if s != nil {
-			if !slices.Contains(v.Servers, s.ID) && v.reaches(q.obj, s) {
+			if !slices.Contains(v.Servers, s.ID) && v.reaches(s) {
 				return reply{}, fail(http.StatusUnprocessableEntity, "firewall_managed_by_label_selector",
 					fmt.Sprintf("firewall is applied to server %d by a label selector", s.ID))
 			}

@@ -34,7 +34,9 @@ type kind[T resource] struct {
 	show      func(o *objects, v T) any
 	// match holds the filters of a list beside name and label_selector; the
 	// values of a repeated parameter are alternatives.
-	match   map[string]func(v T, want string) bool
+	match map[string]func(v T, want string) bool
+	// hidden leaves a resource out of a list; it is read by its id all the same.
+	hidden  func(q *request, v T) bool
 	create  func(q *request) (reply, error)
 	update  func(q *request, v T) error
 	remove  func(q *request, v T) (reply, error)
@@ -213,7 +215,7 @@ func (k kind[T]) list(q *request) (reply, error) {
 	var items []T
 	for _, v := range k.all(q.obj) {
 		m := v.meta()
-		if q.query.Has("name") && m.Name != q.query.Get("name") || !chosen(m.Labels) || !k.matches(q, v) {
+		if q.query.Has("name") && m.Name != q.query.Get("name") || !chosen(m.Labels) || !k.matches(q, v) || k.hidden != nil && k.hidden(q, v) {
 			continue
 		}
 		items = append(items, v)

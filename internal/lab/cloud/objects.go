@@ -29,6 +29,7 @@ type objects struct {
 	Certificates    []*Certificate    `json:"certificates"`
 	Firewalls       []*Firewall       `json:"firewalls"`
 	Volumes         []*Volume         `json:"volumes"`
+	Images          []*StoredImage    `json:"images"`
 	Actions         []*Action         `json:"actions"`
 }
 

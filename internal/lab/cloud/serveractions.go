@@ -23,6 +23,14 @@ func serverActions() map[string]func(*request, *Server) (reply, error) {
 		"attach_to_network":   attachServer,
 		"detach_from_network": detachServer,
 		"change_protection":   protectServer,
+
+		"add_to_placement_group":      joinGroup,
+		"remove_from_placement_group": leaveGroup,
+		"enable_backup":               setBackups("enable_backup", true),
+		"disable_backup":              setBackups("disable_backup", false),
+		"enable_rescue":               enableRescue,
+		"disable_rescue":              disableRescue,
+		"create_image":                createImage,
 		"change_dns_ptr": func(q *request, s *Server) (reply, error) {
 			return changePointer(q, s.subject(), q.obj.primaryIP(s.IPv4ID), q.obj.primaryIP(s.IPv6ID))
 		},
@@ -72,10 +80,10 @@ func rebuildServer(q *request, s *Server) (reply, error) {
 		return reply{}, err
 	}
 	if s.Protected {
-		return reply{}, fail(http.StatusForbidden, "protected", "the server is protected from being rebuilt")
+		return reply{}, protected("the server is protected from being rebuilt")
 	}
 	typ, _ := lookUp(serverTypes(), ref{name: s.ServerType})
-	img, err := findImage(body.Image, typ.Architecture)
+	img, err := q.obj.findImage(body.Image, typ.Architecture, s.Disk)
 	if err != nil {
 		return reply{}, err
 	}
@@ -85,7 +93,7 @@ func rebuildServer(q *request, s *Server) (reply, error) {
 		}
 		s.UserData = *body.UserData
 	}
-	s.Status, s.Image, s.ImageID = statusRebuilding, img.os(), img.ID
+	s.Status, s.Image, s.ImageID = statusRebuilding, q.obj.base(img), img.ID
 	m, machines := s.machine(q.obj), q.api.opt.Machines
 	rep := actionReply(http.StatusCreated, q.begin(job{
 		command: "rebuild_server", about: []Subject{s.subject(), {ID: img.ID, Type: "image"}}, locks: []Subject{s.subject()},

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
-	"strconv"
 )
 
 const (
@@ -42,6 +41,9 @@ type Server struct {
 	SSHKeys        []string     `json:"ssh_keys"`
 	PlacementGroup int64        `json:"placement_group"`
 	Protected      bool         `json:"protected"`
+	Disk           int          `json:"disk"` // GB; stays when the type changes without it
+	Backups        bool         `json:"backups"`
+	Rescue         bool         `json:"rescue"` // the next boot would be into the rescue system
 }
 
 // Attachment is a server's place in a network.
@@ -93,12 +95,7 @@ func serverKind() kind[*Server] {
 		all:   func(o *objects) []*Server { return o.Servers },
 		show:  func(o *objects, v *Server) any { return v.wire(o) },
 		match: map[string]func(*Server, string) bool{"status": func(v *Server, want string) bool { return v.Status == want }},
-		busy: func(q *request, v *Server) error {
-			if act := q.obj.running("server", v.ID); act != nil {
-				return fail(http.StatusLocked, "locked", "server is locked by action "+act.Command+" ("+strconv.FormatInt(act.ID, 10)+")")
-			}
-			return nil
-		},
+		busy:  func(q *request, v *Server) error { return q.unlocked(v.subject()) },
 		update: func(q *request, _ *Server) error {
 			var body struct {
 				Name *string `json:"name"`
@@ -125,10 +122,13 @@ type serverRequest struct {
 	StartAfterCreate *bool             `json:"start_after_create"`
 	Labels           map[string]string `json:"labels"`
 	Networks         []ref             `json:"networks"`
-	Volumes          []any             `json:"volumes"`
-	Firewalls        []any             `json:"firewalls"`
-	PlacementGroup   ref               `json:"placement_group"`
-	PublicNet        *struct {
+	Volumes          []ref             `json:"volumes"`
+	Automount        bool              `json:"automount"` // the lab's machines mount nothing
+	Firewalls        []struct {
+		Firewall ref `json:"firewall"`
+	} `json:"firewalls"`
+	PlacementGroup ref `json:"placement_group"`
+	PublicNet      *struct {
 		EnableIPv4 *bool  `json:"enable_ipv4"`
 		EnableIPv6 *bool  `json:"enable_ipv6"`
 		IPv4       *int64 `json:"ipv4"`
@@ -136,8 +136,8 @@ type serverRequest struct {
 	} `json:"public_net"`
 }
 
-// createServer answers with the actions create_server and, unless told not to,
-// start_server.
+// createServer answers with the actions create_server, attach_volume for each
+// volume and, unless told not to, start_server.
 func createServer(q *request, k kind[*Server]) (reply, error) {
 	var body serverRequest
 	if err := q.decode(&body); err != nil {
@@ -150,10 +150,15 @@ func createServer(q *request, k kind[*Server]) (reply, error) {
 	if s.Meta, err = k.fresh(q, body.Name, body.Labels); err != nil {
 		return reply{}, err
 	}
+	extras, err := body.parts(q, s)
+	if err != nil {
+		return reply{}, err
+	}
 	if err := body.place(q, s); err != nil {
 		return reply{}, err
 	}
 	q.obj.Servers = append(q.obj.Servers, s)
+	extras.join(s)
 	start := body.StartAfterCreate == nil || *body.StartAfterCreate
 	m, machines := s.machine(q.obj), q.api.opt.Machines
 	settled := func(status string) func(*objects, error) {
@@ -168,6 +173,9 @@ func createServer(q *request, k kind[*Server]) (reply, error) {
 		work: func(ctx context.Context) error { return machines.Create(ctx, m) },
 		done: settled(statusOff),
 	}}
+	for _, v := range extras.volumes {
+		jobs = append(jobs, v.attachJob(s))
+	}
 	if start {
 		jobs[0].done = settled(statusStarting)
 		jobs = append(jobs, job{
@@ -192,7 +200,7 @@ func (r *serverRequest) server(q *request) (*Server, error) {
 	if !ok {
 		return nil, invalid("server_type", "server type not found")
 	}
-	img, err := findImage(r.Image, typ.Architecture)
+	img, err := q.obj.findImage(r.Image, typ.Architecture, typ.Disk)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +211,7 @@ func (r *serverRequest) server(q *request) (*Server, error) {
 	if !ok {
 		return nil, invalid("location", "location not found")
 	}
-	s.ServerType, s.Image, s.ImageID, s.Location = typ.Name, img.os(), img.ID, loc.Name
+	s.ServerType, s.Image, s.ImageID, s.Location, s.Disk = typ.Name, q.obj.base(img), img.ID, loc.Name, typ.Disk
 	if len(r.UserData) > maxUserData {
 		return nil, invalid("user_data", "must have at most %d bytes, not %d", maxUserData, len(r.UserData))
 	}
@@ -214,15 +222,8 @@ func (r *serverRequest) server(q *request) (*Server, error) {
 		}
 		s.SSHKeys = append(s.SSHKeys, key.PublicKey)
 	}
-	if len(r.Volumes) > 0 || len(r.Firewalls) > 0 {
-		return nil, invalid("volumes", "the lab has no volumes and no firewalls")
-	}
-	if !r.PlacementGroup.isZero() {
-		group, ok := lookUp(q.obj.PlacementGroups, r.PlacementGroup)
-		if !ok {
-			return nil, invalid("placement_group", "placement group not found")
-		}
-		s.PlacementGroup = group.ID
+	if p := r.PublicNet; p != nil && (p.IPv4 != nil || p.IPv6 != nil) {
+		return nil, invalid("public_net", "the lab has no primary IPs of their own")
 	}
 	return s, nil
 }
@@ -237,6 +238,17 @@ func (r *serverRequest) place(q *request, s *Server) error {
 	if !public4 && !public6 && len(r.Networks) == 0 && (r.StartAfterCreate == nil || *r.StartAfterCreate) {
 		return invalid("public_net", "a server without a public address and without a network cannot start")
 	}
+	var err error
+	if s.IPv4, err = freeAddress(q.obj, q.api.opt.Machines.Prefix()); err != nil {
+		return err
+	}
+	if public4 {
+		s.IPv4ID = q.obj.newID()
+	}
+	if public6 {
+		s.IPv6ID = q.obj.newID()
+		s.IPv6 = netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x:%x::/64", s.ID>>16, s.ID&0xffff))
+	}
 	loc, _ := lookUp(locations(), ref{name: s.Location})
 	for _, wanted := range r.Networks {
 		n, ok := lookUp(q.obj.Networks, wanted)
@@ -246,66 +258,23 @@ func (r *serverRequest) place(q *request, s *Server) error {
 		if s.attachment(n.ID) != nil {
 			return invalid("networks", "network %s is named twice", n.Name)
 		}
+		if q.obj.running("network", n.ID) != nil {
+			return fail(http.StatusConflict, "conflict", "network "+n.Name+" is being changed")
+		}
 		ip, err := n.address(q.obj, loc.NetworkZone, "", "")
 		if err != nil {
 			return err
 		}
 		s.attach(n.ID, ip)
 	}
-	return r.publish(q, s, public4, public6)
-}
-
-// publish gives a new server its public addresses. A machine has an IPv4 in any
-// case, which the API does not tell when it is not public. Nothing changes when
-// a primary IP is refused.
-func (r *serverRequest) publish(q *request, s *Server, public4, public6 bool) error {
-	var chosen4, chosen6 *PrimaryIP
-	var err error
-	if p := r.PublicNet; p != nil && p.IPv4 != nil {
-		if chosen4, err = chosenIP(q, *p.IPv4, typeIPv4, s.Location); err != nil {
-			return err
-		}
-	}
-	if p := r.PublicNet; p != nil && p.IPv6 != nil {
-		if chosen6, err = chosenIP(q, *p.IPv6, typeIPv6, s.Location); err != nil {
-			return err
-		}
-	}
-	if chosen4 != nil && !public4 || chosen6 != nil && !public6 {
-		return invalid("public_net", "a primary IP is given for a version that is not enabled")
-	}
-	if !public4 {
-		if s.IPv4, err = freeAddress(q.obj, q.api.opt.Machines.Prefix()); err != nil {
-			return err
-		}
-	}
-	if public4 && chosen4 == nil {
-		if chosen4, err = autoIP(q, typeIPv4, s.Location, s.subject()); err != nil {
-			return err
-		}
-	}
-	if public6 && chosen6 == nil {
-		if chosen6, err = autoIP(q, typeIPv6, s.Location, s.subject()); err != nil {
-			return err
-		}
-	}
-	for _, p := range []*PrimaryIP{chosen4, chosen6} {
-		if p != nil {
-			p.Assignee = s.subject()
-			s.takeIP(p)
-		}
-	}
 	return nil
 }
 
-// freeAddress gives the first public address that nobody has.
+// freeAddress gives the first public address that no server has.
 func freeAddress(o *objects, prefix netip.Prefix) (netip.Addr, error) {
 	used := map[netip.Addr]bool{broadcast(prefix): true}
 	for _, s := range o.Servers {
 		used[s.IPv4] = true
-	}
-	for _, p := range o.PrimaryIPs {
-		used[p.Address.Addr()] = true
 	}
 	a := prefix.Addr()
 	for range firstAddress {
@@ -319,21 +288,10 @@ func freeAddress(o *objects, prefix netip.Prefix) (netip.Addr, error) {
 	return netip.Addr{}, fail(http.StatusForbidden, "resource_limit_exceeded", "the lab has no free address in "+prefix.String())
 }
 
-func findImage(wanted ref, architecture string) (*image, error) {
-	img, ok := lookUp(images(), wanted)
-	switch {
-	case !ok:
-		return nil, invalid("image", "image not found")
-	case img.Architecture != architecture:
-		return nil, invalid("image", "image is for %s, the server type for %s", img.Architecture, architecture)
-	}
-	return img, nil
-}
-
-// removeServer frees name and addresses only when the action ends.
+// removeServer frees name, addresses and volumes only when the action ends.
 func removeServer(q *request, s *Server) (reply, error) {
 	if s.Protected {
-		return reply{}, fail(http.StatusForbidden, "protected", "the server is protected from deletion")
+		return reply{}, protected("the server is protected from deletion")
 	}
 	before := s.Status
 	s.Status = statusDeleting
@@ -344,8 +302,7 @@ func removeServer(q *request, s *Server) (reply, error) {
 		done: func(o *objects, err error) {
 			if s.Status = before; err == nil {
 				o.Servers = without(o.Servers, s)
-				o.leave(s.subject())
-				o.untarget(s.ID)
+				o.release(s)
 			}
 		},
 	})), nil
