@@ -222,9 +222,6 @@ func (r *serverRequest) server(q *request) (*Server, error) {
 		}
 		s.SSHKeys = append(s.SSHKeys, key.PublicKey)
 	}
-	if p := r.PublicNet; p != nil && (p.IPv4 != nil || p.IPv6 != nil) {
-		return nil, invalid("public_net", "the lab has no primary IPs of their own")
-	}
 	return s, nil
 }
 
@@ -237,17 +234,6 @@ func (r *serverRequest) place(q *request, s *Server) error {
 	}
 	if !public4 && !public6 && len(r.Networks) == 0 && (r.StartAfterCreate == nil || *r.StartAfterCreate) {
 		return invalid("public_net", "a server without a public address and without a network cannot start")
-	}
-	var err error
-	if s.IPv4, err = freeAddress(q.obj, q.api.opt.Machines.Prefix()); err != nil {
-		return err
-	}
-	if public4 {
-		s.IPv4ID = q.obj.newID()
-	}
-	if public6 {
-		s.IPv6ID = q.obj.newID()
-		s.IPv6 = netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x:%x::/64", s.ID>>16, s.ID&0xffff))
 	}
 	loc, _ := lookUp(locations(), ref{name: s.Location})
 	for _, wanted := range r.Networks {
@@ -267,14 +253,60 @@ func (r *serverRequest) place(q *request, s *Server) error {
 		}
 		s.attach(n.ID, ip)
 	}
+	return r.publish(q, s, public4, public6)
+}
+
+// publish gives a new server its public addresses. A machine has an IPv4 in any
+// case, which the API does not tell when it is not public. Nothing changes when
+// a primary IP is refused.
+func (r *serverRequest) publish(q *request, s *Server, public4, public6 bool) error {
+	var chosen4, chosen6 *PrimaryIP
+	var err error
+	if p := r.PublicNet; p != nil && p.IPv4 != nil {
+		if chosen4, err = chosenIP(q, *p.IPv4, typeIPv4, s.Location); err != nil {
+			return err
+		}
+	}
+	if p := r.PublicNet; p != nil && p.IPv6 != nil {
+		if chosen6, err = chosenIP(q, *p.IPv6, typeIPv6, s.Location); err != nil {
+			return err
+		}
+	}
+	if chosen4 != nil && !public4 || chosen6 != nil && !public6 {
+		return invalid("public_net", "a primary IP is given for a version that is not enabled")
+	}
+	if !public4 {
+		if s.IPv4, err = freeAddress(q.obj, q.api.opt.Machines.Prefix()); err != nil {
+			return err
+		}
+	}
+	if public4 && chosen4 == nil {
+		if chosen4, err = autoIP(q, typeIPv4, s.Location, s.subject()); err != nil {
+			return err
+		}
+	}
+	if public6 && chosen6 == nil {
+		if chosen6, err = autoIP(q, typeIPv6, s.Location, s.subject()); err != nil {
+			return err
+		}
+	}
+	for _, p := range []*PrimaryIP{chosen4, chosen6} {
+		if p != nil {
+			p.Assignee = s.subject()
+			s.takeIP(p)
+		}
+	}
 	return nil
 }
 
-// freeAddress gives the first public address that no server has.
+// freeAddress gives the first public address that nobody has.
 func freeAddress(o *objects, prefix netip.Prefix) (netip.Addr, error) {
 	used := map[netip.Addr]bool{broadcast(prefix): true}
 	for _, s := range o.Servers {
 		used[s.IPv4] = true
+	}
+	for _, p := range o.PrimaryIPs {
+		used[p.Address.Addr()] = true
 	}
 	a := prefix.Addr()
 	for range firstAddress {
@@ -303,6 +335,8 @@ func removeServer(q *request, s *Server) (reply, error) {
 			if s.Status = before; err == nil {
 				o.Servers = without(o.Servers, s)
 				o.release(s)
+				o.leave(s.subject())
+				o.untarget(s.ID)
 			}
 		},
 	})), nil

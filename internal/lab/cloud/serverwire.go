@@ -1,8 +1,6 @@
 package cloud
 
 import (
-	"fmt"
-	"strings"
 	"time"
 )
 
@@ -45,10 +43,10 @@ type (
 		DNSPtr  string `json:"dns_ptr"`
 	}
 	publicIPv6 struct {
-		ID      int64  `json:"id"`
-		IP      string `json:"ip"`
-		Blocked bool   `json:"blocked"`
-		DNSPtr  []any  `json:"dns_ptr"`
+		ID      int64        `json:"id"`
+		IP      string       `json:"ip"`
+		Blocked bool         `json:"blocked"`
+		DNSPtr  []dnsPointer `json:"dns_ptr"`
 	}
 )
 
@@ -68,19 +66,18 @@ func (s *Server) wire(o *objects) any {
 		Locked:          o.running("server", s.ID) != nil,
 		IncludedTraffic: 20 << 40,
 		Protection:      map[string]bool{"delete": s.Protected, "rebuild": s.Protected},
-		Labels:          s.Labels, Volumes: s.volumes(o), LoadBalancers: []int64{},
+		Labels:          s.Labels, Volumes: s.volumes(o), LoadBalancers: o.targeting(s),
 	}
 	w.PrimaryDiskSize, w.RescueEnabled = s.Disk, s.Rescue
 	if s.Backups {
 		window := backupWindow
 		w.BackupWindow = &window
 	}
-	if s.IPv4ID != 0 {
-		name := fmt.Sprintf("static.%s.clients.example", strings.ReplaceAll(s.IPv4.String(), ".", "-"))
-		w.PublicNet.IPv4 = &publicIPv4{ID: s.IPv4ID, IP: s.IPv4.String(), DNSPtr: name}
+	if p := o.primaryIP(s.IPv4ID); p != nil {
+		w.PublicNet.IPv4 = &publicIPv4{ID: p.ID, IP: p.text(), DNSPtr: p.pointer(p.Address.Addr())}
 	}
-	if s.IPv6ID != 0 {
-		w.PublicNet.IPv6 = &publicIPv6{ID: s.IPv6ID, IP: s.IPv6.String(), DNSPtr: []any{}}
+	if p := o.primaryIP(s.IPv6ID); p != nil {
+		w.PublicNet.IPv6 = &publicIPv6{ID: p.ID, IP: p.text(), DNSPtr: p.pointers()}
 	}
 	for _, g := range o.PlacementGroups {
 		if g.ID == s.PlacementGroup {
