@@ -80,6 +80,12 @@ type AccountServer struct {
 	Published        Published           `json:"published"`
 	Created          time.Time           `json:"created"`
 
+	// SwitchedOff says that Flotilla switched it off (or made it stopped) and
+	// has not switched it on since: a label that is written before the power
+	// goes and taken off when it is back, so that a run which died in between
+	// leaves no server off. A server that people switched off has none.
+	SwitchedOff bool `json:"switched_off,omitempty"`
+
 	// What was declared last, for when flotilla.yaml has the server no more.
 	ShutdownBeforeDeletion bool `json:"shutdown_before_deletion"`
 	SnapshotBeforeDestroy  bool `json:"snapshot_before_destroy"`
@@ -89,7 +95,7 @@ type AccountServer struct {
 type AccountPublicNet struct {
 	IPv4ID   int64  `json:"ipv4_id"` // of the primary IP; 0: no IPv4
 	IPv6ID   int64  `json:"ipv6_id"`
-	IPv4Name string `json:"ipv4_name"` // in Account.PrimaryIPs; "": made with the server, goes with it
+	IPv4Name string `json:"ipv4_name"` // in Account.PrimaryIPs; "": made with the server, goes with it; "#<id>": neither (auto_delete is off, and not the fleet's)
 	IPv6Name string `json:"ipv6_name"`
 }
 
