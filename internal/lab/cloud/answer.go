@@ -71,6 +71,14 @@ func writeError(w http.ResponseWriter, err error) {
 	}})
 }
 
+func writeAnswer(w http.ResponseWriter, rep reply, err error) {
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeReply(w, rep)
+}
+
 func writeReply(w http.ResponseWriter, rep reply) {
 	w.Header().Set("Content-Type", "application/json")
 	if rep.body == nil {

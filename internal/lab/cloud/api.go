@@ -10,7 +10,8 @@
 // in objects, and the functions for what is special about it.
 //
 // Outside /v1, with the same token: GET, POST and DELETE /_lab/faults (see
-// Fault), GET /_lab/ready.
+// Fault), GET and DELETE /_lab/requests (see Counts), PUT /_lab/limit with
+// {"remaining":N} (see Throttle), GET /_lab/ready.
 package cloud
 
 import (
@@ -55,6 +56,7 @@ type API struct {
 	opt    Options
 	bucket *bucket
 	faults faults
+	count  counter
 	kinds  map[string]collection
 
 	ctx    context.Context //nolint:containedctx // the life of background actions, which outlive requests
@@ -186,11 +188,14 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.serveControl(w, r, body)
 		return
 	}
+	path, ok := strings.CutPrefix(r.URL.Path, "/v1")
+	if ok {
+		a.count.add(r.Method, path)
+	}
 	if !a.bucket.take(w.Header()) {
 		writeError(w, fail(http.StatusTooManyRequests, "rate_limit_exceeded", "limit of requests per hour reached"))
 		return
 	}
-	path, ok := strings.CutPrefix(r.URL.Path, "/v1")
 	if !ok {
 		writeError(w, notFound("no such endpoint: "+r.URL.Path))
 		return
@@ -199,25 +204,18 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, fail(http.StatusForbidden, "forbidden", "the token is read-only"))
 		return
 	}
-	fault := a.faults.take(r.Method, path)
-	if fault != nil {
-		if !pause(r.Context(), fault.Delay.Duration) {
-			return
-		}
-		if !fault.After && !fault.Action && fault.Status != 0 {
-			writeError(w, fault.err())
-			return
-		}
-	}
-	rep, err := a.handle(r, path, body, fault)
-	if fault != nil && fault.After {
-		rep, err = reply{}, fault.err() // the work is done, its answer is lost
-	}
-	if err != nil {
-		writeError(w, err)
+	fault, delay := a.faults.take(r.Method, path)
+	if !pause(r.Context(), delay) {
 		return
 	}
-	writeReply(w, rep)
+	if fault == nil || fault.After || fault.Action {
+		rep, err := a.handle(r, path, body, fault)
+		if fault == nil || fault.Action {
+			writeAnswer(w, rep, err)
+			return
+		}
+	}
+	fault.answer(w)
 }
 
 func (a *API) handle(r *http.Request, path string, body []byte, fault *Fault) (reply, error) {

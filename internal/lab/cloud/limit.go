@@ -22,6 +22,13 @@ func newBucket(size int, now func() time.Time) *bucket {
 	return &bucket{size: float64(size), left: float64(size), last: now(), now: now}
 }
 
+// leave sets how many requests are left.
+func (b *bucket) leave(requests int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left, b.last = math.Max(0, math.Min(b.size, float64(requests))), b.now()
+}
+
 // take takes one request out and writes the headers; false: there was none.
 func (b *bucket) take(h http.Header) bool {
 	b.mu.Lock()
