@@ -19,7 +19,7 @@ import (
 func TestEveryListAnswers(t *testing.T) {
 	f := start(t, cloud.Options{})
 	for root, count := range map[string]int{
-		"locations": 6, "server_types": 9, "images": 2, "isos": 0, "firewalls": 0, "floating_ips": 0, "certificates": 0, "load_balancers": 0,
+		"locations": 6, "server_types": 11, "images": 2, "isos": 0, "firewalls": 0, "floating_ips": 0, "certificates": 0, "load_balancers": 0,
 		"load_balancer_types": 3, "volumes": 0, "primary_ips": 0, "placement_groups": 0, "zones": 0, "storage_boxes": 0, "ssh_keys": 0,
 		"networks": 0, "servers": 0, "servers/actions": 0, "networks/actions": 0,
 	} {
@@ -44,7 +44,7 @@ func TestPricing(t *testing.T) {
 	f := start(t, cloud.Options{})
 	p, _, err := f.Pricing.Get(f.ctx)
 	f.must(err)
-	if p.ServerBackup.Percentage != "20.0000000000" || len(p.ServerTypes) != 9 || len(p.PrimaryIPs) != 2 || len(p.LoadBalancerTypes) != 3 {
+	if p.ServerBackup.Percentage != "20.0000000000" || len(p.ServerTypes) != 11 || len(p.PrimaryIPs) != 2 || len(p.LoadBalancerTypes) != 3 {
 		t.Errorf("pricing: %+v", p)
 	}
 }

@@ -1,8 +1,11 @@
 package cloud
 
 import (
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The catalog never changes while a lab runs. Its numbers are the lab's own;
@@ -85,7 +88,14 @@ type typeLocation struct {
 	Name        string `json:"name"`
 	Recommended bool   `json:"recommended"`
 	Available   bool   `json:"available"`
-	Deprecation any    `json:"deprecation"`
+	Deprecation *end   `json:"deprecation"`
+}
+
+// end is a deprecation: since when it is known, and when nothing new can be
+// made any more.
+type end struct {
+	Announced        time.Time `json:"announced"`
+	UnavailableAfter time.Time `json:"unavailable_after"`
 }
 
 type serverType struct {
@@ -100,7 +110,7 @@ type serverType struct {
 	CPUType         string         `json:"cpu_type"`
 	Architecture    string         `json:"architecture"`
 	Deprecated      bool           `json:"deprecated"`
-	Deprecation     any            `json:"deprecation"`
+	Deprecation     *end           `json:"deprecation"`
 	IncludedTraffic int64          `json:"included_traffic"`
 	Prices          []typePrice    `json:"prices"`
 	Locations       []typeLocation `json:"locations"`
@@ -108,6 +118,55 @@ type serverType struct {
 
 func (t *serverType) meta() *Meta { return &Meta{ID: t.ID, Name: t.Name} }
 
+// offered tells whether a server of the type can be made in a location now.
+func (t *serverType) offered(location string, now time.Time) error {
+	i := slices.IndexFunc(t.Locations, func(l typeLocation) bool { return l.Name == location })
+	if i < 0 {
+		return invalid("location", "unsupported location for server type")
+	}
+	switch at := t.Locations[i]; {
+	case at.Deprecation != nil && now.After(at.Deprecation.UnavailableAfter):
+		return fail(http.StatusUnprocessableEntity, "invalid_server_type", "server type "+t.Name+" is deprecated")
+	case !at.Available:
+		return fail(http.StatusPreconditionFailed, "resource_unavailable", "error during placement: server type "+t.Name+" is not available in "+location)
+	}
+	return nil
+}
+
+// only keeps the type in the given locations.
+func (t *serverType) only(names ...string) *serverType {
+	t.Locations = slices.DeleteFunc(t.Locations, func(l typeLocation) bool { return !slices.Contains(names, l.Name) })
+	t.Prices = slices.DeleteFunc(t.Prices, func(p typePrice) bool { return !slices.Contains(names, p.Location) })
+	return t
+}
+
+// soldOut makes the type unavailable in the given locations.
+func (t *serverType) soldOut(names ...string) *serverType {
+	for i, l := range t.Locations {
+		if slices.Contains(names, l.Name) {
+			t.Locations[i].Available, t.Locations[i].Recommended = false, false
+		}
+	}
+	return t
+}
+
+// ends deprecates the type in all of its locations.
+func (t *serverType) ends(announced, after time.Time) *serverType {
+	t.Deprecated, t.Deprecation = true, &end{announced, after}
+	for i := range t.Locations {
+		t.Locations[i].Deprecation, t.Locations[i].Recommended = t.Deprecation, false
+	}
+	return t
+}
+
+// dedicated makes the type one with cores of its own.
+func (t *serverType) dedicated() *serverType {
+	t.Category, t.CPUType = "General Purpose", "dedicated"
+	return t
+}
+
+// serverTypes are of all sorts: cpx11 is deprecated, cpx21 is gone, ccx13 is
+// left in hel1 only, ccx23 is sold out, cax11 has another architecture.
 func serverTypes() []*serverType {
 	describe := func(id int64, name, architecture string, cores int, memory float64, disk, cents int) *serverType {
 		t := &serverType{
@@ -120,10 +179,14 @@ func serverTypes() []*serverType {
 		}
 		return t
 	}
+	known := time.Date(2025, 10, 1, 0, 0, 0, 0, time.UTC)
+	past, never := known.AddDate(0, 3, 0), known.AddDate(100, 0, 0)
 	return []*serverType{
-		describe(22, "cpx11", "x86", 2, 2, 40, 435),
-		describe(23, "cpx21", "x86", 3, 4, 80, 755),
-		describe(45, "cax11", "arm", 2, 4, 40, 379),
+		describe(22, "cpx11", "x86", 2, 2, 40, 435).ends(known, never),
+		describe(23, "cpx21", "x86", 3, 4, 80, 755).ends(known, past),
+		describe(45, "cax11", "arm", 2, 4, 40, 379).only("fsn1", "nbg1", "hel1"),
+		describe(96, "ccx13", "x86", 2, 8, 80, 1249).dedicated().only("fsn1", "nbg1", "hel1").soldOut("fsn1", "nbg1"),
+		describe(97, "ccx23", "x86", 4, 16, 160, 2449).dedicated().only("fsn1", "nbg1", "hel1").soldOut("fsn1", "nbg1", "hel1"),
 		describe(104, "cx22", "x86", 2, 4, 40, 379),
 		describe(105, "cx32", "x86", 4, 8, 80, 680),
 		describe(106, "cx42", "x86", 8, 16, 160, 1640),

@@ -36,7 +36,7 @@ type image struct {
 	RapidDeploy  bool              `json:"rapid_deploy"`
 	Protection   map[string]bool   `json:"protection"`
 	Deprecated   *time.Time        `json:"deprecated"`
-	Deprecation  *imageEnd         `json:"deprecation"`
+	Deprecation  *end         `json:"deprecation"`
 	Deleted      *time.Time        `json:"deleted"`
 	Labels       map[string]string `json:"labels"`
 }
@@ -44,11 +44,6 @@ type image struct {
 type imageSource struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
-}
-
-type imageEnd struct {
-	Announced        time.Time `json:"announced"`
-	UnavailableAfter time.Time `json:"unavailable_after"`
 }
 
 func (i *image) meta() *Meta {
@@ -94,7 +89,7 @@ func catalogImages() []*image {
 		{
 			ID: ImageDeprecated, Type: imageSystem, Status: imageAvailable, Name: &old, Description: "Debian 11", DiskSize: 5, Created: created.AddDate(-4, 0, 0),
 			OSFlavor: "debian", OSVersion: &oldVersion, Architecture: "x86", Protection: unprotected, Labels: map[string]string{},
-			Deprecated: &announced, Deprecation: &imageEnd{announced, announced.AddDate(5, 0, 0)},
+			Deprecated: &announced, Deprecation: &end{announced, announced.AddDate(5, 0, 0)},
 		},
 	}
 }

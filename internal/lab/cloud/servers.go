@@ -204,14 +204,11 @@ func (r *serverRequest) server(q *request) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Location.isZero() {
-		r.Location = ref{name: "nbg1"}
+	loc, err := r.location(q, typ)
+	if err != nil {
+		return nil, err
 	}
-	loc, ok := lookUp(locations(), r.Location)
-	if !ok {
-		return nil, invalid("location", "location not found")
-	}
-	s.ServerType, s.Image, s.ImageID, s.Location, s.Disk = typ.Name, q.obj.base(img), img.ID, loc.Name, typ.Disk
+	s.ServerType, s.Image, s.ImageID, s.Location, s.Disk = typ.Name, q.obj.base(img), img.ID, loc, typ.Disk
 	if len(r.UserData) > maxUserData {
 		return nil, invalid("user_data", "must have at most %d bytes, not %d", maxUserData, len(r.UserData))
 	}
@@ -254,70 +251,6 @@ func (r *serverRequest) place(q *request, s *Server) error {
 		s.attach(n.ID, ip)
 	}
 	return r.publish(q, s, public4, public6)
-}
-
-// publish gives a new server its public addresses. A machine has an IPv4 in any
-// case, which the API does not tell when it is not public. Nothing changes when
-// a primary IP is refused.
-func (r *serverRequest) publish(q *request, s *Server, public4, public6 bool) error {
-	var chosen4, chosen6 *PrimaryIP
-	var err error
-	if p := r.PublicNet; p != nil && p.IPv4 != nil {
-		if chosen4, err = chosenIP(q, *p.IPv4, typeIPv4, s.Location); err != nil {
-			return err
-		}
-	}
-	if p := r.PublicNet; p != nil && p.IPv6 != nil {
-		if chosen6, err = chosenIP(q, *p.IPv6, typeIPv6, s.Location); err != nil {
-			return err
-		}
-	}
-	if chosen4 != nil && !public4 || chosen6 != nil && !public6 {
-		return invalid("public_net", "a primary IP is given for a version that is not enabled")
-	}
-	if !public4 {
-		if s.IPv4, err = freeAddress(q.obj, q.api.opt.Machines.Prefix()); err != nil {
-			return err
-		}
-	}
-	if public4 && chosen4 == nil {
-		if chosen4, err = autoIP(q, typeIPv4, s.Location, s.subject()); err != nil {
-			return err
-		}
-	}
-	if public6 && chosen6 == nil {
-		if chosen6, err = autoIP(q, typeIPv6, s.Location, s.subject()); err != nil {
-			return err
-		}
-	}
-	for _, p := range []*PrimaryIP{chosen4, chosen6} {
-		if p != nil {
-			p.Assignee = s.subject()
-			s.takeIP(p)
-		}
-	}
-	return nil
-}
-
-// freeAddress gives the first public address that nobody has.
-func freeAddress(o *objects, prefix netip.Prefix) (netip.Addr, error) {
-	used := map[netip.Addr]bool{broadcast(prefix): true}
-	for _, s := range o.Servers {
-		used[s.IPv4] = true
-	}
-	for _, p := range o.PrimaryIPs {
-		used[p.Address.Addr()] = true
-	}
-	a := prefix.Addr()
-	for range firstAddress {
-		a = a.Next()
-	}
-	for ; prefix.Contains(a); a = a.Next() {
-		if !used[a] {
-			return a, nil
-		}
-	}
-	return netip.Addr{}, fail(http.StatusForbidden, "resource_limit_exceeded", "the lab has no free address in "+prefix.String())
 }
 
 // removeServer frees name, addresses and volumes only when the action ends.
