@@ -262,9 +262,7 @@ func TestLabWithMachines(t *testing.T) {
 	w.do(w.Server.Poweron(w.ctx, web))
 	again("poweron")
 	w.do(w.Server.Shutdown(w.ctx, web))
-	if w.status(web) != hcloud.ServerStatusOff {
-		t.Errorf("after shutdown: %s", w.status(web))
-	}
+	w.soon("status off after a shutdown", func() bool { return w.status(web) == hcloud.ServerStatusOff })
 	w.do(w.Server.Poweron(w.ctx, web))
 	again("shutdown and poweron")
 	container := lab.ContainerName(w.name, web.ID)

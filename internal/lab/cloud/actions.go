@@ -82,6 +82,9 @@ type job struct {
 	locks   []Subject
 	work    func(ctx context.Context) error
 	done    func(o *objects, err error)
+	// cuts says that the work ends a guest that is still shutting down; other
+	// work waits for that guest.
+	cuts bool
 }
 
 // begin starts jobs that run one after another; when one fails, the later ones
@@ -121,7 +124,9 @@ func (a *API) perform(j job, injected *ActionError) error {
 	case injected != nil:
 		err = &Error{Code: injected.Code, Message: injected.Message}
 	case j.work != nil:
-		err = j.work(ctx)
+		if err = a.awaitFarewells(ctx, j); err == nil {
+			err = j.work(ctx)
+		}
 	}
 	pause(ctx, a.opt.ActionLatency-time.Since(begun))
 	return err

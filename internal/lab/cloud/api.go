@@ -63,8 +63,9 @@ type API struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	mu  sync.Mutex // guards objects, held while a handler runs
-	obj *objects
+	mu        sync.Mutex // guards what follows, held while a handler runs
+	obj       *objects
+	farewells map[int64]*farewell // by server
 
 	logMu sync.Mutex
 }
@@ -90,7 +91,7 @@ func New(opt Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{opt: opt, obj: obj, bucket: newBucket(opt.RateLimit, opt.Now), kinds: map[string]collection{}}
+	a := &API{opt: opt, obj: obj, bucket: newBucket(opt.RateLimit, opt.Now), kinds: map[string]collection{}, farewells: map[int64]*farewell{}}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.register()
 	if err := a.settle(); err != nil {

@@ -241,8 +241,8 @@ func (r *serverRequest) place(q *request, s *Server) error {
 		if s.attachment(n.ID) != nil {
 			return invalid("networks", "network %s is named twice", n.Name)
 		}
-		if q.obj.running("network", n.ID) != nil {
-			return fail(http.StatusConflict, "conflict", "network "+n.Name+" is being changed")
+		if err := n.admits(q.obj, s); err != nil {
+			return err
 		}
 		ip, err := n.address(q.obj, loc.NetworkZone, "", "")
 		if err != nil {
@@ -262,7 +262,7 @@ func removeServer(q *request, s *Server) (reply, error) {
 	s.Status = statusDeleting
 	id, machines := s.ID, q.api.opt.Machines
 	return actionReply(http.StatusOK, q.begin(job{
-		command: "delete_server", about: []Subject{s.subject()}, locks: []Subject{s.subject()},
+		command: "delete_server", about: []Subject{s.subject()}, locks: []Subject{s.subject()}, cuts: true,
 		work: func(ctx context.Context) error { return machines.Remove(ctx, id) },
 		done: func(o *objects, err error) {
 			if s.Status = before; err == nil {

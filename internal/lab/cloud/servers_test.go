@@ -60,7 +60,7 @@ func TestServerLife(t *testing.T) {
 		action, _, err := step.call(f.ctx, s)
 		f.must(err)
 		f.wait(action)
-		f.status(s, step.after)
+		f.becomes(s, step.after)
 	}
 	rebuilt, _, err := f.Server.RebuildWithResult(f.ctx, s, hcloud.ServerRebuildOpts{Image: &hcloud.Image{ID: cloud.ImageNixOS}})
 	f.must(err)
@@ -96,6 +96,17 @@ func (f *fixture) status(s *hcloud.Server, want hcloud.ServerStatus) *hcloud.Ser
 		f.t.Fatalf("server is %+v, want status %s", now, want)
 	}
 	return now
+}
+
+// becomes waits until a server has a status: a shutdown's action ends before it.
+func (f *fixture) becomes(s *hcloud.Server, want hcloud.ServerStatus) {
+	f.t.Helper()
+	for begun := time.Now(); time.Since(begun) < 5*time.Second; time.Sleep(5 * time.Millisecond) {
+		if now, _, err := f.Server.GetByID(f.ctx, s.ID); err == nil && now != nil && now.Status == want {
+			return
+		}
+	}
+	f.status(s, want)
 }
 
 func TestReferencesByNumberStringOrName(t *testing.T) {
