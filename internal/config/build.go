@@ -11,11 +11,8 @@ import (
 // order of the hosts: section.
 func (f *fleetFile) fleet(root *node) fleet.Fleet {
 	out := fleet.Fleet{
-		Name:     f.Fleet,
-		SSH:      fleet.SSH{User: f.SSH.User, Port: f.SSH.Port, Key: fleet.EnvRef(f.SSH.Key), Address: f.SSH.Address},
-		Networks: map[string]fleet.Network{},
-		SSHKeys:  map[string]fleet.SSHKey{},
-		Servers:  map[string]fleet.Server{},
+		Name: f.Fleet,
+		SSH:  fleet.SSH{User: f.SSH.User, Port: f.SSH.Port, Key: fleet.EnvRef(f.SSH.Key), Address: f.SSH.Address},
 		Rollout: fleet.Rollout{
 			MaxParallel:       f.Rollout.MaxParallel,
 			MaxUnavailable:    f.Rollout.MaxUnavailable,
@@ -34,19 +31,7 @@ func (f *fleetFile) fleet(root *node) fleet.Fleet {
 	if h := f.Provider.Hetzner; h != nil {
 		out.Hetzner = &fleet.Hetzner{Token: fleet.EnvRef(h.Token), Endpoint: h.Endpoint, PollInterval: time.Duration(h.PollInterval)}
 	}
-	for name, n := range f.Networks {
-		network := fleet.Network{IPRange: n.IPRange, Labels: n.Labels}
-		for _, s := range n.Subnets {
-			network.Subnets = append(network.Subnets, fleet.Subnet{Type: s.Type, NetworkZone: s.NetworkZone, IPRange: s.IPRange})
-		}
-		out.Networks[name] = network
-	}
-	for name, k := range f.SSHKeys {
-		out.SSHKeys[name] = fleet.SSHKey{PublicKey: trimKey(k.PublicKey), Existing: k.Existing, Labels: k.Labels}
-	}
-	for name, s := range f.Servers {
-		out.Servers[name] = s.server()
-	}
+	f.resources(&out)
 	if hosts := root.get("hosts"); hosts != nil {
 		for _, entry := range hosts.fields {
 			out.Hosts = append(out.Hosts, f.Hosts[entry.name].settings(entry.name))
@@ -54,18 +39,6 @@ func (f *fleetFile) fleet(root *node) fleet.Fleet {
 	}
 	for _, w := range f.Rollout.Waves {
 		out.Rollout.Waves = append(out.Rollout.Waves, selector(w))
-	}
-	return out
-}
-
-func (s serverEntry) server() fleet.Server {
-	out := fleet.Server{
-		ServerType: s.ServerType, Image: s.Image, Locations: s.Location, SSHKeys: s.SSHKeys,
-		Labels: s.Labels, DeleteProtection: s.DeleteProtection,
-		Networks: map[string]fleet.Attachment{},
-	}
-	for name, a := range s.Networks {
-		out.Networks[name] = fleet.Attachment{IP: a.IP}
 	}
 	return out
 }
@@ -82,7 +55,7 @@ func (c checkEntry) check() fleet.Check {
 	switch {
 	case c.HTTP != nil:
 		return fleet.Check{
-			HTTP:   &fleet.HTTPCheck{URL: c.HTTP.URL, Status: c.HTTP.Status, Body: c.HTTP.Body, Via: c.HTTP.Via},
+			HTTP:   &fleet.HTTPCheck{URL: c.HTTP.URL, Status: c.HTTP.Status, Body: c.HTTP.Body, Via: string(c.HTTP.Via)},
 			Within: time.Duration(c.HTTP.Within),
 		}
 	case c.TCP != nil:

@@ -14,21 +14,12 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 )
 
-// Words that values are chosen from.
-const (
-	addressIPv4   = "ipv4"
-	addressIPv6   = "ipv6"
-	privatePrefix = "private."
-	subnetCloud   = "cloud"
-	viaHost       = "host"
-	viaDNS        = "dns"
-)
-
 // checker looks at decoded values. The node beside each value gives its place
 // and tells whether it was written at all and could be decoded.
 type checker struct {
 	*source
 	file *fleetFile
+	open reader // nil: no file that flotilla.yaml names can be read
 }
 
 func (c *checker) check(root *node) {
@@ -185,9 +176,6 @@ func (c *checker) ssh(root *node) {
 	if v := n.good("user"); v != nil && !userPattern.MatchString(s.User) {
 		c.report(v.value, fmt.Sprintf("ssh.user: %s is not a user name", quote(s.User)), "Write for example root.")
 	}
-	if v := n.good("port"); v != nil {
-		c.port(v, "ssh.port", s.Port)
-	}
 	if v := n.good("key"); v != nil {
 		c.env(v, s.Key, "ssh.key")
 	}
@@ -210,12 +198,6 @@ func (c *checker) sshAddress(n *node, address string) {
 			valid = append(valid, privatePrefix+name)
 		}
 		c.report(n.value, fmt.Sprintf("ssh.address: %s is not an address of servers", quote(address)), suggest(address, valid, "values"))
-	}
-}
-
-func (c *checker) port(n *node, where string, port int) {
-	if port < 1 || port > 65535 {
-		c.report(n.value, fmt.Sprintf("%s: %d is not a port", where, port), "Ports are 1 to 65535.")
 	}
 }
 
@@ -244,30 +226,8 @@ func (c *checker) rollout(n *node) {
 			seen[r.Waves[i]] = true
 		}
 	}
-	c.count(n.good("max_parallel"), "rollout.max_parallel", r.MaxParallel, 1)
-	c.count(n.good("max_unavailable"), "rollout.max_unavailable", r.MaxUnavailable, 1)
-	c.count(n.good("keep_generations"), "rollout.keep_generations", r.KeepGenerations, 0)
 	c.duration(n.good("activation_timeout"), "rollout.activation_timeout", r.ActivationTimeout, time.Second, 24*time.Hour)
 	c.duration(n.good("confirm_timeout"), "rollout.confirm_timeout", r.ConfirmTimeout, 5*time.Second, time.Hour)
-	if v := n.good("on_failure"); v != nil {
-		c.oneOf(v, "rollout.on_failure", r.OnFailure, string(fleet.RollbackHost), string(fleet.Continue))
-	}
-}
-
-func (c *checker) count(n *node, where string, i, low int) {
-	if n != nil && (i < low || i > 10_000) {
-		c.report(n.value, fmt.Sprintf("%s: %d is out of bounds", where, i), fmt.Sprintf("It may be %d to 10000.", low))
-	}
-}
-
-func (c *checker) oneOf(n *node, where, value string, valid ...string) {
-	if !slices.Contains(valid, value) {
-		hints := []string{fmt.Sprintf("Its values are: %s.", strings.Join(valid, ", "))}
-		if near := nearest(value, valid); near != "" && len(valid) > 1 {
-			hints = append([]string{fmt.Sprintf("Did you mean %q?", near)}, hints...)
-		}
-		c.report(n.value, fmt.Sprintf("unknown value %s of %s", quote(value), where), hints...)
-	}
 }
 
 func (c *checker) selector(at position, text string) {

@@ -66,9 +66,7 @@ func (c *checker) healthCheck(n *node, where string, check checkEntry) {
 		c.http(v, where+".http", *check.HTTP)
 	}
 	if v := n.good("tcp"); v != nil && check.TCP != nil {
-		if p := c.need(v, "port", where+".tcp", "Add for example port: 5432"); p != nil {
-			c.port(p, where+".tcp.port", check.TCP.Port)
-		}
+		c.need(v, "port", where+".tcp", "Add for example port: 5432")
 		c.within(v, where+".tcp", check.TCP.Within)
 	}
 	if v := n.good("command"); v != nil && check.Command != nil {
@@ -97,12 +95,6 @@ func (c *checker) http(n *node, where string, h httpEntry) {
 			p := c.add(v.value, where+": the URL holds a user or password", "Check a page that needs none: this file is no place for secrets.")
 			p.Source = ""
 		}
-	}
-	if v := n.good("status"); v != nil && (h.Status < 100 || h.Status > 599) {
-		c.report(v.value, fmt.Sprintf("%s: %d is not an HTTP status", where, h.Status), "Write for example 200.")
-	}
-	if v := n.good("via"); v != nil {
-		c.oneOf(v, where+".via", h.Via, viaHost, viaDNS)
 	}
 	c.within(n, where, h.Within)
 }

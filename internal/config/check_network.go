@@ -109,12 +109,7 @@ func (c *checker) subnets(section *node, where string, network networkEntry, who
 		}
 		s := network.Subnets[i]
 		of := fmt.Sprintf("subnet %d of %s", i+1, where)
-		if v := n.good("type"); v != nil {
-			c.oneOf(v, "type", s.Type, subnetCloud)
-		}
-		if v := c.need(n, "network_zone", of, "Add for example network_zone: eu-central"); v != nil {
-			c.oneOf(v, "network_zone", s.NetworkZone, "eu-central", "us-east", "us-west", "ap-southeast")
-		}
+		c.need(n, "network_zone", of, "Add for example network_zone: eu-central")
 		v := c.need(n, "ip_range", of, "Add for example ip_range: 10.0.1.0/24")
 		if v == nil {
 			continue

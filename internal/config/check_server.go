@@ -42,8 +42,8 @@ var imageSelector = regexp.MustCompile(`^[A-Za-z0-9!][A-Za-z0-9._/=!,() -]*$`)
 
 func (c *checker) server(n *node, name string, s serverEntry, taken map[string]string) {
 	where := join("servers", name)
-	if v := c.need(n, "server_type", where, "Add for example server_type: cx22"); v != nil && !word.MatchString(s.ServerType) {
-		c.report(v.value, fmt.Sprintf("%s is not a server type", quote(s.ServerType)), "Write for example cx22.")
+	if v := c.need(n, "server_type", where, "Add for example server_type: cx22"); v != nil && !word.MatchString(s.ServerType[0]) {
+		c.report(v.value, fmt.Sprintf("%s is not a server type", quote(s.ServerType[0])), "Write for example cx22.")
 	}
 	if v := c.need(n, "image", where, "Add for example image: debian-12"); v != nil && !imageSelector.MatchString(s.Image) {
 		c.report(v.value, fmt.Sprintf("%s is neither an image's name nor a label selector", quote(s.Image)), "Write for example debian-12, or os=nixos for the newest snapshot with that label.")
@@ -117,7 +117,7 @@ func (c *checker) attachments(n *node, server string, s serverEntry, taken map[s
 func (c *checker) zones(at position, name string, network networkEntry, s serverEntry) {
 	var zones []string
 	for _, subnet := range network.Subnets {
-		zones = append(zones, subnet.NetworkZone)
+		zones = append(zones, string(subnet.NetworkZone))
 	}
 	for _, location := range s.Location {
 		zone := zoneOf(location)

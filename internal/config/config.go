@@ -13,10 +13,7 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -33,17 +30,28 @@ const FileName = "flotilla.yaml"
 const maxSize = 256 << 10
 
 // Parse reads the text of a flotilla.yaml. name is the file in positions. The
-// hive stays empty where the text does not name one. The error joins one
+// hive stays empty where the text does not name one, and files that the text
+// names are not read: user_data must stand in it. The error joins one
 // *problem.Problem per mistake, in the order of the file.
 func Parse(name string, data []byte) (fleet.Fleet, error) {
+	return parse(name, data, nil)
+}
+
+// reader gives the beginning of a file that flotilla.yaml names, relative to
+// its folder: at most limit bytes.
+type reader func(name string, limit int64) ([]byte, error)
+
+func parse(name string, data []byte, open reader) (fleet.Fleet, error) {
 	src, text := newSource(name, data)
 	root := src.parse(text)
 	if len(src.problems) > 0 {
 		return fleet.Fleet{}, src.err()
 	}
-	file := defaultFile()
+	var file fleetFile
+	file.setDefaults()
 	src.decode(root, &file)
-	c := checker{source: src, file: &file}
+	file.complete()
+	c := checker{source: src, file: &file, open: open}
 	c.check(root)
 	if err := src.err(); err != nil {
 		return fleet.Fleet{}, err
@@ -51,15 +59,23 @@ func Parse(name string, data []byte) (fleet.Fleet, error) {
 	return file.fleet(root), nil
 }
 
-// Load reads the file at path, and finds the hive beside it where the file
-// does not name one: hive.nix, then flake.nix. A symbolic link that leads out
-// of the file's folder is refused, because a fleet repo may be a stranger's.
+// Load reads the file at path and those that it names, and finds the hive
+// beside it where the file does not name one: hive.nix, then flake.nix. A
+// symbolic link that leads out of the file's folder is refused, because a fleet
+// repo may be a stranger's; so are files outside the repository: the nearest
+// folder with .git, or the file's own without one.
 func Load(file string) (fleet.Fleet, error) {
+	return LoadIn(repository(filepath.Dir(file)), file)
+}
+
+// LoadIn is Load for a tree that is no work tree: root is the repository's
+// folder, which holds the file.
+func LoadIn(root, file string) (fleet.Fleet, error) {
 	data, err := read(file)
 	if err != nil {
 		return fleet.Fleet{}, err
 	}
-	f, err := Parse(file, data)
+	f, err := parse(file, data, inside(root, filepath.Dir(file)))
 	if err != nil {
 		return fleet.Fleet{}, err
 	}
@@ -93,38 +109,6 @@ func Find(dir string) (string, error) {
 		p.Hints = []string{fmt.Sprintf("There is a flotilla.yml: rename it to %s, or name it with --config.", FileName)}
 	}
 	return "", p
-}
-
-func read(file string) (data []byte, err error) {
-	failed := func(cause error, hints ...string) error {
-		return &problem.Problem{Summary: "cannot read the fleet's configuration", At: problem.Position{File: file}, Cause: cause, Hints: hints}
-	}
-	root, err := os.OpenRoot(filepath.Dir(file))
-	if err != nil {
-		return nil, failed(err, "Name the file with --config FILE.")
-	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	base := filepath.Base(file)
-	info, err := root.Stat(base) // before opening, which would wait for ever on a pipe
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, failed(err, "Run this in the fleet repo, or name the file with --config FILE.")
-		}
-		return nil, failed(err, "It must be a file in this folder; a symbolic link must not lead out of it.")
-	}
-	if !info.Mode().IsRegular() {
-		return nil, failed(fmt.Errorf("it is not a regular file (%s)", info.Mode().Type()), "Name the file, not its folder.")
-	}
-	f, err := root.Open(base)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	data, err = io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err != nil {
-		return nil, failed(err)
-	}
-	return data, nil
 }
 
 // findHive checks the hive that the file names, or finds it. Paths are

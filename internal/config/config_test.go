@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/problem"
@@ -68,7 +69,7 @@ func sel(t *testing.T, s string) fleet.Selector {
 }
 
 func diff(a, b fleet.Fleet) string {
-	return cmp.Diff(a, b, cmp.Comparer(func(a, b fleet.Selector) bool { return a.String() == b.String() }))
+	return cmp.Diff(a, b, cmp.Comparer(func(a, b fleet.Selector) bool { return a.String() == b.String() }), cmpopts.EquateEmpty())
 }
 
 func TestFull(t *testing.T) {
@@ -95,10 +96,10 @@ func TestFull(t *testing.T) {
 		Servers: map[string]fleet.Server{
 			"web-1": {
 				ServerType: "cx22", Image: "debian-12", Locations: []string{"nbg1", "fsn1"}, SSHKeys: []string{"deploy", "me@laptop"},
-				Networks: map[string]fleet.Attachment{"internal": {IP: "10.0.1.3"}}, DeleteProtection: true,
+				Networks: map[string]fleet.Attachment{"internal": {IP: "10.0.1.3"}}, DeleteProtection: true, PublicNet: fleet.PublicNet{EnableIPv4: true, EnableIPv6: true},
 				Labels: map[string]string{"acme.example/role": "web", "empty": ""},
 			},
-			"db.eu": {ServerType: "cax11", Image: "os=nixos", Locations: []string{"hel1"}, SSHKeys: []string{"deploy"}, Networks: map[string]fleet.Attachment{"internal": {}}},
+			"db.eu": {ServerType: "cax11", Image: "os=nixos", Locations: []string{"hel1"}, SSHKeys: []string{"deploy"}, Networks: map[string]fleet.Attachment{"internal": {}}, PublicNet: fleet.PublicNet{EnableIPv4: true, EnableIPv6: true}},
 		},
 		Hosts: []fleet.HostSettings{
 			{Selector: sel(t, "web-1"), Address: "web-1.example.com", HostKey: "KEY deploy@example"},

@@ -1,10 +1,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,11 +33,33 @@ func (s *source) value(n *node, v reflect.Value, path string) {
 			return
 		}
 	case *oneOrMore:
-		if n.kind == kindText {
+		switch n.kind {
+		case kindText:
 			*target = oneOrMore{n.text}
 			return
+		case kindNumber, kindBool, kindMapping:
+			s.wrongType(n, path, "text, or a list of text", "Write one value, or several in brackets.")
+			return
+		case kindSequence, kindNull:
 		}
+	case *portText:
+		s.portText(n, target, path)
+		return
+	case *seconds:
+		s.seconds(n, target, path)
+		return
+	case *userData:
+		s.userData(n, target, path)
+		return
+	case *dnsNames:
+		s.dnsNames(n, target, path)
+		return
 	}
+	s.byKind(n, v, path)
+}
+
+// byKind decodes a value of a type that has one form only.
+func (s *source) byKind(n *node, v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -50,7 +72,7 @@ func (s *source) value(n *node, v reflect.Value, path string) {
 		s.list(n, v, path)
 	case reflect.String:
 		s.text(n, v, path)
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		s.number(n, v, path)
 	case reflect.Bool:
 		s.boolean(n, v, path)
@@ -83,8 +105,31 @@ func (s *source) section(n *node, v reflect.Value, path string) {
 			f.value.bad = true
 			continue
 		}
-		s.value(f.value, v.Field(i), join(path, f.name))
+		inner := join(path, f.name)
+		s.value(f.value, v.Field(i), inner)
+		s.bounds(f.value, v.Field(i), v.Type().Field(i), inner)
 	}
+}
+
+// bounds checks a number against the tag range of its field.
+func (s *source) bounds(n *node, v reflect.Value, f reflect.StructField, path string) {
+	low, high, ok := rangeOf(f)
+	if !ok || n.bad || v.Int() >= low && v.Int() <= high {
+		return
+	}
+	s.report(n.value, fmt.Sprintf("%s: %d is out of bounds", path, v.Int()), fmt.Sprintf("It may be %d to %d.", low, high))
+	n.bad = true
+}
+
+// rangeOf gives the bounds of a field of numbers.
+func rangeOf(f reflect.StructField) (low, high int64, ok bool) {
+	from, to, ok := strings.Cut(f.Tag.Get("range"), ",")
+	if !ok {
+		return 0, 0, false
+	}
+	low, err := strconv.ParseInt(from, 10, 64)
+	high, err2 := strconv.ParseInt(to, 10, 64)
+	return low, high, err == nil && err2 == nil
 }
 
 func (s *source) entries(n *node, v reflect.Value, path string) {
@@ -138,14 +183,27 @@ func (s *source) text(n *node, v reflect.Value, path string) {
 		s.wrongType(n, path, "text", hint)
 		return
 	}
+	if e, ok := v.Interface().(enumerated); ok && !slices.Contains(e.words(), n.text) {
+		s.report(n.value, fmt.Sprintf("unknown value %s of %s", quote(n.text), path), wordHints(n.text, e.words())...)
+		n.bad = true
+		return
+	}
 	v.SetString(n.text)
+}
+
+func wordHints(value string, valid []string) []string {
+	hints := []string{fmt.Sprintf("Its values are: %s.", strings.Join(valid, ", "))}
+	if near := nearest(value, valid); near != "" && len(valid) > 1 {
+		hints = append([]string{fmt.Sprintf("Did you mean %q?", near)}, hints...)
+	}
+	return hints
 }
 
 var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
 func (s *source) number(n *node, v reflect.Value, path string) {
 	if n.kind == kindNumber && decimal.MatchString(n.text) {
-		if i, err := strconv.ParseInt(n.text, 10, 32); err == nil {
+		if i, err := strconv.ParseInt(n.text, 10, 64); err == nil && !v.OverflowInt(i) && (v.Kind() == reflect.Int64 || int64(int32(i)) == i) {
 			v.SetInt(i)
 			return
 		}
@@ -166,45 +224,6 @@ func (s *source) boolean(n *node, v reflect.Value, path string) {
 		return
 	}
 	v.SetBool(strings.EqualFold(n.text, "true"))
-}
-
-func (s *source) duration(n *node, d *duration, path string) {
-	if n.kind != kindText && n.kind != kindNumber {
-		s.wrongType(n, path, "a duration", "Write a number with its unit, for example 30s, 10m or 1h.")
-		return
-	}
-	parsed, err := parseDuration(n.text)
-	switch {
-	case errors.Is(err, errNoUnit):
-		s.report(n.value, fmt.Sprintf("%s: the duration %s has no unit", path, quote(n.text)), fmt.Sprintf("Did you mean %ss? Units are ms, s, m and h.", n.text))
-		n.bad = true
-	case err != nil:
-		s.report(n.value, fmt.Sprintf("%s: %s is not a duration", path, quote(n.text)), "Write a number with its unit (ms, s, m or h), for example 30s, 10m or 1h30m.")
-		n.bad = true
-	default:
-		*d = parsed
-	}
-}
-
-// secretInFile refuses a secret where its reference belongs, and does not show it.
-func (s *source) secretInFile(n *node, path string) {
-	n.bad = true
-	if n.kind == kindNull {
-		s.report(n.value, path+" is empty", envExample(path))
-		return
-	}
-	p := s.add(n.value, fmt.Sprintf("%s must name an environment variable, never hold the secret itself", path), envExample(path))
-	if n.kind == kindText {
-		p.Source = ""
-		p.Hints = append(p.Hints, "If a secret was committed here, revoke it: it stays in the git history.")
-	}
-}
-
-func envExample(path string) string {
-	if strings.HasSuffix(path, ".key") {
-		return "Write key: {env: FLOTILLA_SSH_KEY}, and set the variable FLOTILLA_SSH_KEY to the private key where flotilla runs."
-	}
-	return "Write token: {env: HCLOUD_TOKEN}, and set the variable HCLOUD_TOKEN where flotilla runs."
 }
 
 func (s *source) wrongType(n *node, path, want, hint string) {
