@@ -10,6 +10,7 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/hetzner"
 	"github.com/flotilla-nix/flotilla/internal/lab/cloud"
+	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
@@ -19,14 +20,14 @@ func everything(ctx context.Context, c *hetzner.Client) error {
 	if _, err := c.CreateSSHKey(ctx, "deploy", fleet.SSHKey{PublicKey: publicKey}); err != nil {
 		return err
 	}
-	n, err := c.CreateNetwork(ctx, "private", network())
+	nID, err := c.CreateNetwork(ctx, "private", network())
 	if err != nil {
 		return err
 	}
-	if err := c.AddSubnet(ctx, n.ID, fleet.Subnet{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.0.2.0/24"}); err != nil {
+	if err := c.AddSubnet(ctx, nID, fleet.Subnet{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.0.2.0/24"}); err != nil {
 		return err
 	}
-	if err := c.WidenNetwork(ctx, n.ID, "10.0.0.0/15"); err != nil {
+	if err := c.WidenNetwork(ctx, nID, "10.0.0.0/15"); err != nil {
 		return err
 	}
 	s, err := c.CreateServer(ctx, order("web-1"), secret.New(""))
@@ -34,15 +35,15 @@ func everything(ctx context.Context, c *hetzner.Client) error {
 		return err
 	}
 	return errors.Join(
-		c.AttachNetwork(ctx, s.ID, n.ID, "10.0.1.3"),
-		c.SetProtection(ctx, s.ID, true),
-		c.SetProtection(ctx, s.ID, false),
+		c.AttachNetwork(ctx, s.ID, nID, fleet.Attachment{IP: "10.0.1.3"}),
+		c.SetProtection(ctx, plans.KindServer, s.ID, true),
+		c.SetProtection(ctx, plans.KindServer, s.ID, false),
 		c.Publish(ctx, s.ID, fleet.Published{Commit: "abc"}),
 		c.Reset(ctx, s.ID),
-		c.DetachNetwork(ctx, s.ID, n.ID),
+		c.DetachNetwork(ctx, s.ID, nID),
 		c.DeleteServer(ctx, s.ID),
-		c.DeleteSubnet(ctx, n.ID, "10.0.2.0/24"),
-		c.DeleteNetwork(ctx, n.ID),
+		c.DeleteSubnet(ctx, nID, fleet.Subnet{IPRange: "10.0.2.0/24"}),
+		c.DeleteNetwork(ctx, nID),
 	)
 }
 

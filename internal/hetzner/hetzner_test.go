@@ -16,6 +16,7 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/hetzner"
 	"github.com/flotilla-nix/flotilla/internal/lab/cloud"
+	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
@@ -25,18 +26,18 @@ func TestLifeOfAFleet(t *testing.T) {
 	api := newAccount(t, cloud.Options{})
 	c := api.client(t, "acme")
 
-	key := must[fleet.AccountSSHKey](t)(c.CreateSSHKey(ctx, "deploy", fleet.SSHKey{PublicKey: publicKey}))
-	private := must[fleet.AccountNetwork](t)(c.CreateNetwork(ctx, "private", network()))
+	key := must[int64](t)(c.CreateSSHKey(ctx, "deploy", fleet.SSHKey{PublicKey: publicKey}))
+	private := must[int64](t)(c.CreateNetwork(ctx, "private", network()))
 	other := network()
 	other.IPRange, other.Subnets[0].IPRange = "10.8.0.0/16", "10.8.1.0/24"
-	second := must[fleet.AccountNetwork](t)(c.CreateNetwork(ctx, "second", other))
+	second := must[int64](t)(c.CreateNetwork(ctx, "second", other))
 	o := order("web-1")
 	o.Server.Image = "os=nixos" // a selector, which no label can hold as it is
-	o.SSHKeys, o.Networks = []int64{key.ID}, []int64{second.ID}
+	o.SSHKeys, o.Networks = []int64{key}, []int64{second}
 	made := must[fleet.AccountServer](t)(c.CreateServer(ctx, o, secret.New("#cloud-config\n")))
-	check(t, c.AttachNetwork(ctx, made.ID, private.ID, "10.0.1.3"))
-	check(t, c.AttachNetwork(ctx, made.ID, private.ID, "10.0.1.3")) // again: it is there
-	check(t, c.SetProtection(ctx, made.ID, true))
+	check(t, c.AttachNetwork(ctx, made.ID, private, fleet.Attachment{IP: "10.0.1.3"}))
+	check(t, c.AttachNetwork(ctx, made.ID, private, fleet.Attachment{IP: "10.0.1.3"})) // again: it is there
+	check(t, c.SetProtection(ctx, plans.KindServer, made.ID, true))
 	check(t, c.UpdateServerLabels(ctx, made.ID, map[string]string{"env": "live"}))
 	told := fleet.Published{HostKey: strings.Repeat("b", 52), SystemHash: strings.Repeat("c", 32), Commit: strings.Repeat("d", 40), Held: true}
 	check(t, c.Publish(ctx, made.ID, told))
@@ -72,26 +73,26 @@ func TestLifeOfAFleet(t *testing.T) {
 		t.Errorf("deleting a protected server: %+v", p)
 	}
 	check(t, c.Reset(ctx, made.ID))
-	check(t, c.DetachNetwork(ctx, made.ID, private.ID))
-	check(t, c.DetachNetwork(ctx, made.ID, private.ID)) // again: it is out
-	check(t, c.SetProtection(ctx, made.ID, false))
-	check(t, c.AddSubnet(ctx, private.ID, fleet.Subnet{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.0.2.0/24"}))
-	check(t, c.DeleteSubnet(ctx, private.ID, "10.0.1.0/24"))
-	check(t, c.UpdateNetworkLabels(ctx, private.ID, map[string]string{"a": "b"}))
-	check(t, c.WidenNetwork(ctx, private.ID, "10.0.0.0/15"))
+	check(t, c.DetachNetwork(ctx, made.ID, private))
+	check(t, c.DetachNetwork(ctx, made.ID, private)) // again: it is out
+	check(t, c.SetProtection(ctx, plans.KindServer, made.ID, false))
+	check(t, c.AddSubnet(ctx, private, fleet.Subnet{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.0.2.0/24"}))
+	check(t, c.DeleteSubnet(ctx, private, fleet.Subnet{IPRange: "10.0.1.0/24"}))
+	check(t, c.UpdateNetworkLabels(ctx, private, map[string]string{"a": "b"}))
+	check(t, c.WidenNetwork(ctx, private, "10.0.0.0/15"))
 	n := read(t, c).Networks["private"]
 	if n.IPRange != "10.0.0.0/15" || len(n.Subnets) != 1 || n.Subnets[0].IPRange != "10.0.2.0/24" || n.Labels["a"] != "b" {
 		t.Errorf("network after the changes: %+v", n)
 	}
-	check(t, c.UpdateSSHKeyLabels(ctx, key.ID, map[string]string{"a": "b"}))
+	check(t, c.UpdateSSHKeyLabels(ctx, key, map[string]string{"a": "b"}))
 	if k := read(t, c).SSHKeys["deploy"]; k.Labels["a"] != "b" || !k.Owned {
 		t.Errorf("key after the change: %+v", k)
 	}
 	for range 2 { // gone counts as deleted
 		check(t, c.DeleteServer(ctx, made.ID))
-		check(t, c.DeleteNetwork(ctx, private.ID))
-		check(t, c.DeleteNetwork(ctx, second.ID))
-		check(t, c.DeleteSSHKey(ctx, key.ID))
+		check(t, c.DeleteNetwork(ctx, private))
+		check(t, c.DeleteNetwork(ctx, second))
+		check(t, c.DeleteSSHKey(ctx, key))
 	}
 	if left := read(t, c); len(left.Servers)+len(left.Networks)+len(left.SSHKeys) > 0 {
 		t.Errorf("left: %+v", left)
@@ -150,8 +151,8 @@ func TestFleetsInOneProject(t *testing.T) {
 	api := newAccount(t, cloud.Options{})
 	acme, other := api.client(t, "acme"), api.client(t, "other")
 	theirs := must[fleet.AccountServer](t)(other.CreateServer(ctx, order("db"), secret.New("")))
-	must[fleet.AccountSSHKey](t)(other.CreateSSHKey(ctx, "deploy", fleet.SSHKey{PublicKey: publicKey}))
-	must[fleet.AccountNetwork](t)(other.CreateNetwork(ctx, "private", network()))
+	must[int64](t)(other.CreateSSHKey(ctx, "deploy", fleet.SSHKey{PublicKey: publicKey}))
+	must[int64](t)(other.CreateNetwork(ctx, "private", network()))
 
 	if a := read(t, acme); len(a.Servers)+len(a.Networks)+len(a.SSHKeys) > 0 {
 		t.Errorf("sees another fleet's: %+v", a)

@@ -13,16 +13,16 @@ import (
 
 // CreateNetwork makes a network with its subnets. One of that name that is the
 // fleet's already is taken as it is, whatever its subnets.
-func (c *Client) CreateNetwork(ctx context.Context, name string, n fleet.Network) (fleet.AccountNetwork, error) {
+func (c *Client) CreateNetwork(ctx context.Context, name string, n fleet.Network) (int64, error) {
 	ipRange, err := cidr(n.IPRange)
 	if err != nil {
-		return fleet.AccountNetwork{}, err
+		return 0, err
 	}
 	opts := hcloud.NetworkCreateOpts{Name: name, IPRange: ipRange, Labels: c.owned(n.Labels)}
 	for _, s := range n.Subnets {
 		subnet, err := hcloudSubnet(s)
 		if err != nil {
-			return fleet.AccountNetwork{}, err
+			return 0, err
 		}
 		opts.Subnets = append(opts.Subnets, subnet)
 	}
@@ -48,9 +48,9 @@ func (c *Client) CreateNetwork(ctx context.Context, name string, n fleet.Network
 		return resp, err
 	})
 	if err != nil {
-		return fleet.AccountNetwork{}, err
+		return 0, err
 	}
-	return network(made), nil
+	return made.ID, nil
 }
 
 func cidr(text string) (*net.IPNet, error) {
@@ -145,7 +145,8 @@ func (c *Client) hasSubnet(ctx context.Context, what string, networkID int64, ip
 
 // DeleteSubnet deletes a subnet; one that is gone counts as deleted. The API
 // refuses while a server is in it.
-func (c *Client) DeleteSubnet(ctx context.Context, networkID int64, ipRange string) error {
+func (c *Client) DeleteSubnet(ctx context.Context, networkID int64, s fleet.Subnet) error {
+	ipRange := s.IPRange
 	subnet, err := cidr(ipRange)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
@@ -195,7 +196,10 @@ func (c *Client) Publish(ctx context.Context, serverID int64, p fleet.Published)
 
 // SetProtection switches a server's protection against deletion (and rebuild,
 // which the API wants to be the same).
-func (c *Client) SetProtection(ctx context.Context, id int64, on bool) error {
+func (c *Client) SetProtection(ctx context.Context, kind plans.ResourceKind, id int64, on bool) error {
+	if kind != plans.KindServer {
+		return notYet("SetProtection")
+	}
 	return c.act(ctx, request{what: fmt.Sprintf("changing the delete protection of server %d", id)},
 		func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
 			a, resp, err := c.api.Server.ChangeProtection(ctx, &hcloud.Server{ID: id}, hcloud.ServerChangeProtectionOpts{Delete: &on, Rebuild: &on})
@@ -205,7 +209,8 @@ func (c *Client) SetProtection(ctx context.Context, id int64, on bool) error {
 
 // AttachNetwork puts a server into a network, at the given address or, for "",
 // at one that the API chooses.
-func (c *Client) AttachNetwork(ctx context.Context, serverID, networkID int64, ip string) error {
+func (c *Client) AttachNetwork(ctx context.Context, serverID, networkID int64, at fleet.Attachment) error {
+	ip := at.IP
 	opts := hcloud.ServerAttachToNetworkOpts{Network: &hcloud.Network{ID: networkID}}
 	if ip != "" {
 		if opts.IP = net.ParseIP(ip); opts.IP == nil {

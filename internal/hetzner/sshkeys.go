@@ -13,7 +13,7 @@ import (
 
 // CreateSSHKey makes a public key. One of that name that is the fleet's already
 // and holds the same key is taken as it is.
-func (c *Client) CreateSSHKey(ctx context.Context, name string, key fleet.SSHKey) (fleet.AccountSSHKey, error) {
+func (c *Client) CreateSSHKey(ctx context.Context, name string, key fleet.SSHKey) (int64, error) {
 	var made *hcloud.SSHKey
 	r := request{what: fmt.Sprintf("creating the SSH key %q", name)}
 	r.settled = func(ctx context.Context) (bool, error) {
@@ -36,9 +36,9 @@ func (c *Client) CreateSSHKey(ctx context.Context, name string, key fleet.SSHKey
 		return resp, err
 	})
 	if err != nil {
-		return fleet.AccountSSHKey{}, err
+		return 0, err
 	}
-	return c.sshKey(made), nil
+	return made.ID, nil
 }
 
 func (c *Client) sshKeyNamed(ctx context.Context, name string) (*hcloud.SSHKey, error) {

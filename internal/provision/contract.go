@@ -43,7 +43,7 @@ func Contract(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet
 	refused = append(refused, r.leaveUsed()...)
 	r.each(ctx, ofKind(plans.KindSubnet), inNetwork, func(ctx context.Context, c plans.Resource) error {
 		network, ipRange := splitSubnet(c.Name)
-		return p.DeleteSubnet(ctx, actual.Networks[network].ID, ipRange)
+		return p.DeleteSubnet(ctx, actual.Networks[network].ID, fleet.Subnet{IPRange: ipRange})
 	})
 	r.each(ctx, ofKind(plans.KindNetwork, plans.KindSSHKey), byName, func(ctx context.Context, c plans.Resource) error {
 		if c.Kind == plans.KindSSHKey {

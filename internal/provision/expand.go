@@ -97,7 +97,7 @@ func (r *run) sshKey(ctx context.Context, c plans.Resource) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keys[c.Name] = made.ID
+	r.keys[c.Name] = made
 	return nil
 }
 
@@ -126,7 +126,7 @@ func (r *run) network(ctx context.Context, c plans.Resource) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.nets[c.Name] = made
+	r.nets[c.Name] = fleet.AccountNetwork{ID: made, IPRange: want.IPRange, Subnets: want.Subnets, Labels: want.Labels}
 	return nil
 }
 
@@ -145,7 +145,7 @@ func (r *run) subnet(ctx context.Context, c plans.Resource) error {
 			return nil
 		}
 		if c.Action == plans.Replace && overlaps(s.IPRange, ipRange) {
-			if err := r.provider.DeleteSubnet(ctx, network.ID, s.IPRange); err != nil {
+			if err := r.provider.DeleteSubnet(ctx, network.ID, s); err != nil {
 				return err
 			}
 			left = slices.DeleteFunc(left, func(l fleet.Subnet) bool { return l.IPRange == s.IPRange })
@@ -172,7 +172,7 @@ func (r *run) server(ctx context.Context, c plans.Resource) error {
 	switch c.Action {
 	case plans.Replace:
 		if have.DeleteProtection {
-			if err := r.provider.SetProtection(ctx, have.ID, false); err != nil {
+			if err := r.provider.SetProtection(ctx, plans.KindServer, have.ID, false); err != nil {
 				return err
 			}
 		}
@@ -210,13 +210,13 @@ func (r *run) createServer(ctx context.Context, name string) error {
 	}
 	for _, n := range sorted(want.Networks) {
 		if ip := want.Networks[n].IP; ip != "" {
-			if err := r.provider.AttachNetwork(ctx, made.ID, r.net(n).ID, ip); err != nil {
+			if err := r.provider.AttachNetwork(ctx, made.ID, r.net(n).ID, fleet.Attachment{IP: ip}); err != nil {
 				return err
 			}
 		}
 	}
 	if want.DeleteProtection {
-		return r.provider.SetProtection(ctx, made.ID, true)
+		return r.provider.SetProtection(ctx, plans.KindServer, made.ID, true)
 	}
 	return nil
 }
@@ -235,7 +235,7 @@ func (r *run) updateServer(ctx context.Context, c plans.Resource, have fleet.Acc
 				return err
 			}
 		}
-		if err := r.provider.AttachNetwork(ctx, have.ID, id, want.Networks[name].IP); err != nil {
+		if err := r.provider.AttachNetwork(ctx, have.ID, id, fleet.Attachment{IP: want.Networks[name].IP}); err != nil {
 			return err
 		}
 	}
@@ -245,7 +245,7 @@ func (r *run) updateServer(ctx context.Context, c plans.Resource, have fleet.Acc
 		}
 	}
 	if want.DeleteProtection != have.DeleteProtection {
-		return r.provider.SetProtection(ctx, have.ID, want.DeleteProtection)
+		return r.provider.SetProtection(ctx, plans.KindServer, have.ID, want.DeleteProtection)
 	}
 	return nil
 }

@@ -24,21 +24,21 @@ import (
 type Provider interface {
 	Account(ctx context.Context, f fleet.Fleet) (fleet.Account, error)
 
-	CreateSSHKey(ctx context.Context, name string, key fleet.SSHKey) (fleet.AccountSSHKey, error)
+	CreateSSHKey(ctx context.Context, name string, key fleet.SSHKey) (int64, error)
 	UpdateSSHKeyLabels(ctx context.Context, id int64, labels map[string]string) error
 	DeleteSSHKey(ctx context.Context, id int64) error
 
-	CreateNetwork(ctx context.Context, name string, n fleet.Network) (fleet.AccountNetwork, error) // with its subnets
+	CreateNetwork(ctx context.Context, name string, n fleet.Network) (int64, error) // with its subnets
 	WidenNetwork(ctx context.Context, id int64, ipRange string) error
 	UpdateNetworkLabels(ctx context.Context, id int64, labels map[string]string) error
 	DeleteNetwork(ctx context.Context, id int64) error
 	AddSubnet(ctx context.Context, networkID int64, s fleet.Subnet) error
-	DeleteSubnet(ctx context.Context, networkID int64, ipRange string) error
+	DeleteSubnet(ctx context.Context, networkID int64, s fleet.Subnet) error
 
 	CreateServer(ctx context.Context, order fleet.ServerOrder, userData secret.String) (fleet.AccountServer, error)
 	UpdateServerLabels(ctx context.Context, id int64, labels map[string]string) error
-	SetProtection(ctx context.Context, id int64, on bool) error
-	AttachNetwork(ctx context.Context, serverID, networkID int64, ip string) error
+	SetProtection(ctx context.Context, kind plans.ResourceKind, id int64, on bool) error
+	AttachNetwork(ctx context.Context, serverID, networkID int64, at fleet.Attachment) error
 	DetachNetwork(ctx context.Context, serverID, networkID int64) error
 	DeleteServer(ctx context.Context, id int64) error
 }
