@@ -86,7 +86,8 @@ func networkKind() kind[*Network] {
 		},
 		remove: removeNetwork,
 		actions: map[string]func(*request, *Network) (reply, error){
-			"add_subnet": addSubnet, "delete_subnet": deleteSubnet, "change_ip_range": widenNetwork, "change_protection": protectNetwork,
+			"add_subnet": addSubnet, "delete_subnet": deleteSubnet, "add_route": addRoute, "delete_route": deleteRoute,
+			"change_ip_range": widenNetwork, "change_protection": protectNetwork,
 		},
 	}
 	k.create = func(q *request) (reply, error) {
@@ -95,14 +96,11 @@ func networkKind() kind[*Network] {
 			IPRange string            `json:"ip_range"`
 			Labels  map[string]string `json:"labels"`
 			Subnets []subnetRequest   `json:"subnets"`
-			Routes  []any             `json:"routes"`
+			Routes  []routeRequest    `json:"routes"`
 			Expose  bool              `json:"expose_routes_to_vswitch"`
 		}
 		if err := q.decode(&body); err != nil {
 			return reply{}, err
-		}
-		if len(body.Routes) > 0 {
-			return reply{}, invalid("routes", "the lab has no routes")
 		}
 		ipRange, err := privateRange(body.IPRange)
 		if err != nil {
@@ -115,6 +113,13 @@ func networkKind() kind[*Network] {
 				return reply{}, err
 			}
 			v.Subnets = append(v.Subnets, subnet)
+		}
+		for _, wanted := range body.Routes {
+			route, err := v.route(wanted)
+			if err != nil {
+				return reply{}, err
+			}
+			v.Routes = append(v.Routes, route)
 		}
 		if v.Meta, err = k.fresh(q, body.Name, body.Labels); err != nil {
 			return reply{}, err
@@ -217,6 +222,9 @@ func deleteSubnet(q *request, v *Network) (reply, error) {
 			return reply{}, refused("cannot remove subnet because load balancers are attached to it")
 		}
 	}
+	if slices.ContainsFunc(v.Routes, func(r Route) bool { return gone.Contains(r.Gateway) }) {
+		return reply{}, refused("cannot remove subnet because it holds the gateway of a route")
+	}
 	return actionReply(http.StatusCreated, q.begin(job{
 		command: "delete_subnet", about: []Subject{v.subject()}, locks: []Subject{v.subject()},
 		done: func(_ *objects, err error) {
@@ -238,10 +246,8 @@ func privateRange(text string) (netip.Prefix, error) {
 	case p.Bits() > 24:
 		return netip.Prefix{}, invalid("ip_range", "%s is too small, /24 is the least", p)
 	}
-	for _, private := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} {
-		if whole := netip.MustParsePrefix(private); whole.Contains(p.Addr()) && p.Bits() >= whole.Bits() {
-			return p, nil
-		}
+	if isPrivate(p) {
+		return p, nil
 	}
 	return netip.Prefix{}, invalid("ip_range", "%s is not within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", p)
 }
@@ -277,6 +283,8 @@ func (n *Network) subnet(r subnetRequest) (Subnet, error) {
 		return Subnet{}, invalid("ip_range", "%s is not within the network's range %s", p, n.IPRange)
 	case overlaps(p):
 		return Subnet{}, invalid("ip_range", "%s overlaps with an existing subnet", p)
+	case slices.ContainsFunc(n.Routes, func(have Route) bool { return have.Destination.Bits() > 0 && have.Destination.Overlaps(p) }):
+		return Subnet{}, invalid("ip_range", "%s overlaps with a route", p)
 	}
 	return Subnet{Type: r.Type, IPRange: p, NetworkZone: r.NetworkZone, Gateway: n.IPRange.Addr().Next(), VSwitchID: r.VSwitchID}, nil
 }
