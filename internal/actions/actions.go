@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
 
 	"github.com/sethvargo/go-githubactions"
 
@@ -25,7 +27,11 @@ type Job struct {
 	To       string // rollback target
 	Reason   string
 	RetryBad bool
+	Only     string // "", infra or hosts
 	By       string // who and which run, for locks and records
+
+	AllowDestroy, Rebuild, Replace []string      // names of resources and servers
+	LockTimeout                    time.Duration // how long to wait for the fleet's lock
 }
 
 // Commands that an input may name.
@@ -74,6 +80,9 @@ func (r *Runner) Job(getenv func(string) string) (Job, error) {
 	default:
 		return Job{}, usage(fmt.Sprintf("input retry-bad is %q", retry), "Write true or false.")
 	}
+	if err := r.infrastructure(&job); err != nil {
+		return Job{}, err
+	}
 	if err := job.fromEvent(ctx); err != nil {
 		return Job{}, err
 	}
@@ -85,6 +94,28 @@ func (r *Runner) Job(getenv func(string) string) (Job, error) {
 			"Deploy on push to the default branch.")
 	}
 	return job, nil
+}
+
+// infrastructure reads the inputs about resources at the provider.
+func (r *Runner) infrastructure(job *Job) error {
+	job.Only = r.gh.GetInput("only")
+	if !slices.Contains([]string{"", "infra", "hosts"}, job.Only) {
+		return usage(fmt.Sprintf("input only is %q", job.Only), "Write infra or hosts, or leave it out for both.")
+	}
+	job.AllowDestroy = names(r.gh.GetInput("allow-destroy"))
+	job.Rebuild, job.Replace = names(r.gh.GetInput("rebuild")), names(r.gh.GetInput("replace"))
+	if wait := r.gh.GetInput("lock-timeout"); wait != "" {
+		var err error
+		if job.LockTimeout, err = time.ParseDuration(wait); err != nil || job.LockTimeout < 0 {
+			return usage(fmt.Sprintf("input lock-timeout is %q", wait), "Write a time such as 90s or 15m.")
+		}
+	}
+	return nil
+}
+
+// names splits a list at commas and blanks.
+func names(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
 // payload is the part of the event that is read.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sethvargo/go-githubactions"
 
@@ -52,6 +53,8 @@ func TestJob(t *testing.T) {
 		{"pull request never deploys", "pull_request", map[string]string{"INPUT_COMMAND": "deploy"}, `{}`, "", "", problem.Usage},
 		{"pull_request_target is refused", "pull_request_target", nil, `{}`, "", "", problem.Refused},
 		{"odd boolean", "pull_request", map[string]string{"INPUT_RETRY-BAD": "yes"}, `{}`, "", "", problem.Usage},
+		{"odd half", "push", map[string]string{"GITHUB_REF": "refs/heads/main", "INPUT_ONLY": "servers"}, push, "", "", problem.Usage},
+		{"odd time", "push", map[string]string{"GITHUB_REF": "refs/heads/main", "INPUT_LOCK-TIMEOUT": "soon"}, push, "", "", problem.Usage},
 		{"no job", "", nil, `{}`, "", "", problem.Usage},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,4 +110,18 @@ func FuzzEvent(f *testing.F) {
 			t.Errorf("event %q asks for %q", event, job.Command)
 		}
 	})
+}
+
+func TestInfrastructureInputs(t *testing.T) {
+	r, getenv, _ := runner(t, map[string]string{
+		"GITHUB_EVENT_NAME": "workflow_dispatch", "INPUT_COMMAND": "deploy", "INPUT_ONLY": "infra",
+		"INPUT_ALLOW-DESTROY": "db, pgdata\nold", "INPUT_REBUILD": "web", "INPUT_LOCK-TIMEOUT": "15m",
+	}, `{}`)
+	job, err := r.Job(getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(job.AllowDestroy, "|"); job.Only != "infra" || got != "db|pgdata|old" || len(job.Rebuild) != 1 || len(job.Replace) != 0 || job.LockTimeout != 15*time.Minute {
+		t.Errorf("got %+v", job)
+	}
 }

@@ -68,16 +68,20 @@ func (s *shell) action(ctx context.Context, runner *actions.Runner) error {
 	case "plan":
 		return s.actionPlan(ctx, runner, flow, job, on)
 	case "deploy":
-		result, err = flow.Deploy(ctx, deploy.Options{Head: job.Head, On: on, RetryBad: job.RetryBad, Draining: s.draining})
+		result, err = flow.Deploy(ctx, deploy.Options{
+			Head: job.Head, On: on, Only: deploy.Only(job.Only), RetryBad: job.RetryBad,
+			AllowDestroy: job.AllowDestroy, Rebuild: job.Rebuild, Replace: job.Replace,
+			LockTimeout: job.LockTimeout, Draining: s.draining,
+		})
 	case "rollback", "release":
 		if job.On == "" {
 			return usage("input on is empty", `Name the hosts, or write "*" for all.`)
 		}
 		if job.Command == "release" {
-			result, err = flow.Release(ctx, on)
+			result, err = flow.Release(ctx, on, job.LockTimeout)
 			break
 		}
-		result, err = flow.Rollback(ctx, deploy.RollbackOptions{On: on, To: job.To, Reason: job.Reason, Draining: s.draining})
+		result, err = flow.Rollback(ctx, deploy.RollbackOptions{On: on, To: job.To, Reason: job.Reason, LockTimeout: job.LockTimeout, Draining: s.draining})
 	}
 	s.code = result.ExitCode
 	runner.Summary(render.ResultMarkdown(result, render.Budget{Bytes: actions.SummaryBytes}))
@@ -92,7 +96,7 @@ func (s *shell) action(ctx context.Context, runner *actions.Runner) error {
 }
 
 func (s *shell) actionPlan(ctx context.Context, runner *actions.Runner, flow *deploy.Flow, job actions.Job, on fleet.Selector) error {
-	plan, err := flow.Plan(ctx, deploy.PlanOptions{Base: job.Base, Head: job.Head, On: on})
+	plan, err := flow.Plan(ctx, deploy.PlanOptions{Base: job.Base, Head: job.Head, On: on, Only: deploy.Only(job.Only)})
 	if err != nil {
 		return err
 	}

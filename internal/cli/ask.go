@@ -18,12 +18,17 @@ func (s *shell) ask(yes bool, question string) error {
 	if yes {
 		return nil
 	}
+	return s.askFor("yes", question+" Only yes goes on: ")
+}
+
+// askFor wants one word typed out.
+func (s *shell) askFor(word, prompt string) error {
 	if !s.interactive() {
 		return &problem.Problem{Summary: "nobody to ask: not a terminal", Hints: []string{"Add --yes to go on without a question."}, Code: problem.Refused}
 	}
-	_, _ = fmt.Fprintf(s.err, "%s Only yes goes on: ", question)
+	_, _ = fmt.Fprint(s.err, prompt)
 	answer, err := bufio.NewReader(s.in).ReadString('\n')
-	if err != nil || strings.TrimSpace(answer) != "yes" {
+	if err != nil || strings.TrimSpace(answer) != word {
 		return &problem.Problem{Summary: "not approved, nothing was changed", Code: problem.Refused}
 	}
 	return nil

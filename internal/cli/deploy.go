@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/flotilla-nix/flotilla/internal/deploy"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -13,9 +15,10 @@ import (
 )
 
 type deployOptions struct {
-	head, on                     string
-	allowDestroy                 []string
-	yes, retryBad, acceptRunning bool
+	head, on, only, plan           string
+	allowDestroy, rebuild, replace []string
+	yes, retryBad, acceptRunning   bool
+	lockTimeout                    time.Duration
 }
 
 func newDeployCommand(s *shell) *cobra.Command {
@@ -37,11 +40,21 @@ every touched host verified on a good system · 4 a host is unknown or degraded 
 	f := cmd.Flags()
 	f.StringVar(&o.head, "head", "", "revision to deploy (default: HEAD)")
 	f.StringVar(&o.on, "on", "", "hosts: name, glob or @tag, separated by commas")
-	f.StringArrayVar(&o.allowDestroy, "allow-destroy", nil, "server that may be destroyed or replaced (repeatable)")
+	f.StringVar(&o.only, "only", "", "infra or hosts: half of the deploy")
+	f.StringVar(&o.plan, "plan", "", "do nothing that this plan (from plan --out) does not show")
+	f.StringArrayVar(&o.allowDestroy, "allow-destroy", nil, "resource that may be destroyed or replaced (repeatable)")
+	f.StringArrayVar(&o.rebuild, "rebuild", nil, "server whose disk is made anew from its image; keeps its addresses (repeatable)")
+	f.StringArrayVar(&o.replace, "replace", nil, "server that is destroyed and made anew (repeatable)")
 	f.BoolVar(&o.retryBad, "retry-bad", false, "try a system again that was put back before")
 	f.BoolVar(&o.acceptRunning, "accept-running", false, "deploy to hosts that run something else than their boot default")
 	f.BoolVar(&o.yes, "yes", false, "do not ask")
+	lockTimeout(f, &o.lockTimeout)
 	return cmd
+}
+
+// lockTimeout adds the flag of all commands that change the fleet.
+func lockTimeout(f *pflag.FlagSet, timeout *time.Duration) {
+	f.DurationVar(timeout, "lock-timeout", 0, "how long to wait while another run works on the fleet (default: refuse at once)")
 }
 
 func runDeploy(cmd *cobra.Command, s *shell, o deployOptions) error {
@@ -50,13 +63,21 @@ func runDeploy(cmd *cobra.Command, s *shell, o deployOptions) error {
 	if err != nil {
 		return err
 	}
+	only, err := onlyHalf(o.only)
+	if err != nil {
+		return err
+	}
+	plan, err := readPlan(o.plan)
+	if err != nil {
+		return err
+	}
 	result, err := flow.Deploy(cmd.Context(), deploy.Options{
-		Head: o.head, On: on, AllowDestroy: o.allowDestroy, RetryBad: o.retryBad, AcceptRunning: o.acceptRunning,
-		Draining: s.draining,
+		Head: o.head, On: on, Only: only, Plan: plan,
+		AllowDestroy: o.allowDestroy, Rebuild: o.rebuild, Replace: o.replace,
+		RetryBad: o.retryBad, AcceptRunning: o.acceptRunning,
+		LockTimeout: o.lockTimeout, Draining: s.draining,
 		Approve: func(i deploy.Intent) error {
-			if !o.yes {
-				_, _ = fmt.Fprint(s.err, intentText(i))
-			}
+			s.showIntent(i)
 			return s.ask(o.yes, "Deploy?")
 		},
 	})
@@ -64,15 +85,15 @@ func runDeploy(cmd *cobra.Command, s *shell, o deployOptions) error {
 	return s.showResult(result, err)
 }
 
-// intentText tells what a deploy is about to do.
-func intentText(i deploy.Intent) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Commit %.12s\n", i.Revision.Commit)
-	for _, r := range i.Resources {
-		fmt.Fprintf(&b, "  %-8s %s %s\n", r.Action, r.Kind, r.Name)
+// showIntent tells on stderr what a command is about to do.
+func (s *shell) showIntent(i deploy.Intent) {
+	commit := fmt.Sprintf("Commit %.12s", i.Revision.Commit)
+	if len(i.Hosts) > 0 {
+		commit += "  hosts " + strings.Join(i.Hosts, ", ")
 	}
-	fmt.Fprintf(&b, "  hosts    %s\n", strings.Join(i.Hosts, ", "))
-	return b.String()
+	_, _ = fmt.Fprintf(s.err, "%s\n\n", commit)
+	_ = render.ChangesText(s.err, i.Resources, i.Cost, render.Options{Width: 80})
+	_ = render.WarningsText(s.err, i.Warnings, render.Options{Width: 80})
 }
 
 // showResult prints a result and gives its exit code. An error is part of the
@@ -89,7 +110,15 @@ func (s *shell) showResult(result plans.Result, err error) error {
 		showErr = render.ResultText(s.out, result, s.textOptions())
 	}
 	if err != nil {
-		return &reportedError{err: err}
+		return reported(err)
 	}
 	return showErr
+}
+
+// reported marks an error whose text was shown.
+func reported(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &reportedError{err: err}
 }

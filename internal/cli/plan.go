@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,8 +18,9 @@ import (
 )
 
 type planOptions struct {
-	base, head, on, out string
-	detailedExitCode    bool
+	base, head, on, only, out string
+	rebuild, replace          []string
+	detailedExitCode          bool
 }
 
 func newPlanCommand(s *shell) *cobra.Command {
@@ -37,6 +40,9 @@ Exit codes: 0 planned (with --detailed-exitcode 2 when something changes) ·
 	f.StringVar(&o.base, "base", "", "revision to compare with (default: the head's first parent)")
 	f.StringVar(&o.head, "head", "", "revision to plan (default: HEAD)")
 	f.StringVar(&o.on, "on", "", "hosts: name, glob or @tag, separated by commas")
+	f.StringVar(&o.only, "only", "", "infra or hosts: half of the plan")
+	f.StringArrayVar(&o.rebuild, "rebuild", nil, "show what deploy --rebuild NAME would do (repeatable)")
+	f.StringArrayVar(&o.replace, "replace", nil, "show what deploy --replace NAME would do (repeatable)")
 	f.StringVar(&o.out, "out", "", "write the plan as JSON to this file")
 	f.BoolVar(&o.detailedExitCode, "detailed-exitcode", false, "exit with 2 when something changes")
 	return cmd
@@ -48,7 +54,13 @@ func runPlan(cmd *cobra.Command, s *shell, o planOptions) error {
 	if err != nil {
 		return err
 	}
-	plan, err := flow.Plan(cmd.Context(), deploy.PlanOptions{Base: o.base, Head: o.head, On: on})
+	only, err := onlyHalf(o.only)
+	if err != nil {
+		return err
+	}
+	plan, err := flow.Plan(cmd.Context(), deploy.PlanOptions{
+		Base: o.base, Head: o.head, On: on, Only: only, Rebuild: o.rebuild, Replace: o.replace,
+	})
 	done()
 	if err != nil {
 		return err
@@ -70,10 +82,37 @@ func runPlan(cmd *cobra.Command, s *shell, o planOptions) error {
 	return nil
 }
 
+// onlyHalf parses --only.
+func onlyHalf(text string) (deploy.Only, error) {
+	switch only := deploy.Only(text); only {
+	case deploy.Everything, deploy.OnlyInfra, deploy.OnlyHosts:
+		return only, nil
+	default:
+		return only, usage(fmt.Sprintf("--only %s is not known", text), "Use infra or hosts, or leave it out for both.")
+	}
+}
+
 // changes tells whether a part changes anything; a note that an edit does
 // nothing is no change.
 func changes(p plans.Part) bool {
 	return len(p.Hosts) > 0 || slices.ContainsFunc(p.Resources, provision.Changes)
+}
+
+// readPlan reads what flotilla plan --out wrote.
+func readPlan(path string) (*plans.Plan, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // no plan was named, and none is needed
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, usage(fmt.Sprintf("--plan %s: %v", path, err), "Write one with: flotilla plan --out "+path)
+	}
+	var plan plans.Plan
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	if err := decoder.Decode(&plan); err != nil {
+		return nil, usage(fmt.Sprintf("--plan %s is not a plan: %v", path, err), "Write one with: flotilla plan --out "+path)
+	}
+	return &plan, nil
 }
 
 func (s *shell) showPlan(plan plans.Plan) error {

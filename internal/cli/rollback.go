@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 type rollbackOptions struct {
 	on, to, reason   string
 	all, dryRun, yes bool
+	lockTimeout      time.Duration
 }
 
 func newRollbackCommand(s *shell) *cobra.Command {
@@ -36,6 +38,7 @@ Exit codes: as deploy`,
 	f.StringVar(&o.reason, "reason", "", "why, kept in the history")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only say what it would go back to")
 	f.BoolVar(&o.yes, "yes", false, "do not ask")
+	lockTimeout(f, &o.lockTimeout)
 	return cmd
 }
 
@@ -50,7 +53,7 @@ func runRollback(cmd *cobra.Command, s *shell, o rollbackOptions) error {
 		return err
 	}
 	result, err := flow.Rollback(cmd.Context(), deploy.RollbackOptions{
-		On: on, To: o.to, Reason: o.reason, DryRun: o.dryRun, Draining: s.draining,
+		On: on, To: o.to, Reason: o.reason, DryRun: o.dryRun, LockTimeout: o.lockTimeout, Draining: s.draining,
 		Approve: func(targets map[string]fleet.Record) error {
 			for _, host := range slices.Sorted(maps.Keys(targets)) {
 				r := targets[host]
@@ -76,6 +79,7 @@ func onOrAll(on string, all bool) (fleet.Selector, error) {
 func newReleaseCommand(s *shell) *cobra.Command {
 	var on string
 	var all bool
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "release (--on SELECTOR | --all)",
 		Short: "Let deploys reach held hosts again",
@@ -90,12 +94,13 @@ func newReleaseCommand(s *shell) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			result, err := flow.Release(cmd.Context(), sel)
+			result, err := flow.Release(cmd.Context(), sel, timeout)
 			done()
 			return s.showResult(result, err)
 		},
 	}
 	cmd.Flags().StringVar(&on, "on", "", "hosts: name, glob or @tag, separated by commas")
 	cmd.Flags().BoolVar(&all, "all", false, "all hosts")
+	lockTimeout(cmd.Flags(), &timeout)
 	return cmd
 }

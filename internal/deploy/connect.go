@@ -91,6 +91,13 @@ func (t *targets) of(host string, d plans.Deployment) (remote.Target, error) {
 		}
 		target.HostKeys = append(target.HostKeys, remote.Fingerprint(key))
 	}
+	if _, declared := t.fleet.Servers[host]; target.Address == "" && declared && !hasServer {
+		return remote.Target{}, &problem.Problem{
+			Summary: fmt.Sprintf("the provider has no server %s", host),
+			Detail:  "It is declared, and not made yet or gone.",
+			Hints:   []string{"A deploy makes it: flotilla deploy --on " + host},
+		}
+	}
 	if target.Address == "" {
 		return remote.Target{}, &problem.Problem{
 			Summary: fmt.Sprintf("no address for host %s", host),
@@ -98,13 +105,29 @@ func (t *targets) of(host string, d plans.Deployment) (remote.Target, error) {
 			Hints:   []string{fmt.Sprintf("Declare servers.%s, or set deployment.targetHost and hosts.%s.host_key.", host, host)},
 		}
 	}
-	if !hasServer {
+	// A server that Flotilla made has its key in its labels; one that it took over
+	// is known to who ran it before.
+	if !hasServer || adopted(server) {
 		if target.KnownHosts, err = remote.KnownHosts(t.known, target.Address, target.Port); err != nil {
 			return remote.Target{}, err
 		}
 	}
+	if hasServer && len(target.HostKeys)+len(target.KnownHosts) == 0 {
+		return remote.Target{}, &problem.Problem{
+			Summary: fmt.Sprintf("no SSH host key of %s is known, so it cannot be told from an impostor", host),
+			Detail:  "Its server was taken over and has none in its labels.",
+			Hints: []string{
+				fmt.Sprintf("Read it on the server (cat /etc/ssh/ssh_host_ed25519_key.pub) and set hosts.%s.host_key in %s,", host, configFile) +
+					fmt.Sprintf(" or: flotilla adopt %s --host-key '%s=ssh-ed25519 AAAA…'; known_hosts of OpenSSH counts too.", host, host),
+			},
+		}
+	}
 	return target, nil
 }
+
+// adopted tells whether a server was not made by Flotilla: what it writes when
+// it makes one is not there.
+func adopted(server fleet.AccountServer) bool { return server.KeysDigest == "" }
 
 // pins gives the accepted host key fingerprints of a server.
 func pins(p fleet.Published) []string {

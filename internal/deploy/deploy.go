@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,29 +21,6 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/rollout"
 )
 
-// Options say what to deploy and what is allowed.
-type Options struct {
-	Head         string // revision; "": HEAD
-	On           fleet.Selector
-	AllowDestroy []string // resources that may be destroyed, replaced or rebuilt
-	Rebuild      []string // servers whose disk is made anew
-	Replace      []string // servers that are made anew
-	RetryBad     bool     // try a system again that was put back before
-	// AcceptRunning deploys although the host runs something else than its boot default.
-	AcceptRunning bool
-	// Approve is asked once, with what will happen, before anything is changed.
-	Approve func(Intent) error
-	// Draining ends when no further host may begin (first interrupt).
-	Draining <-chan struct{}
-}
-
-// Intent is what a deploy is about to do.
-type Intent struct {
-	Revision  plans.Revision
-	Resources []plans.Resource
-	Hosts     []string
-}
-
 // deployment is one run of Deploy, filled in from top to bottom.
 type deployment struct {
 	flow      *Flow
@@ -50,10 +28,12 @@ type deployment struct {
 	tree      tree
 	evaluator *nix.Evaluator
 	client    *hetzner.Client // nil: no provider
-	mu        sync.Mutex      // guards account while servers are welcomed
+	lock      *hold
+	mu        sync.Mutex // guards account while servers are welcomed
 	account   fleet.Account
 	tags      map[string][]string         // of all hosts
 	hosts     map[string]plans.Deployment // selected
+	restarted []string                    // servers that expand powers off or makes anew
 	systems   map[string]plans.System
 	targets   *targets
 	result    plans.Result
@@ -67,11 +47,7 @@ func (f *Flow) Deploy(ctx context.Context, opts Options) (plans.Result, error) {
 	d := &deployment{flow: f, opts: opts}
 	d.result = plans.Result{Version: plans.Version, Command: "deploy", Started: f.now().UTC()}
 	err := d.run(ctx)
-	d.result.Duration = f.now().Sub(d.result.Started)
-	d.result.ExitCode = d.exitCode(err)
-	if err != nil {
-		d.result.Failure = problem.Text(err)
-	}
+	f.conclude(&d.result, err)
 	return d.result, err
 }
 
@@ -85,32 +61,33 @@ func (d *deployment) run(ctx context.Context) error {
 	if err := d.read(ctx, w); err != nil {
 		return err
 	}
+	return d.flow.locked(ctx, d.client, d.opts.LockTimeout, func(lock *hold) error {
+		d.lock = lock
+		return d.deploy(ctx)
+	})
+}
+
+// deploy is what happens under the fleet's lock.
+func (d *deployment) deploy(ctx context.Context) error {
 	if err := d.inspect(ctx); err != nil {
 		return err
 	}
 	// Before anything is bought it must be certain that it can be logged in to.
-	if d.targets, err = d.flow.targets(ctx, d.tree.Fleet, d.account); err != nil {
+	if err := d.reach(ctx); err != nil {
 		return err
 	}
-	desired, actual := d.infrastructure()
-	changes := provision.Diff(desired, actual, d.leave())
-	if err := provision.Check(desired, actual, d.leave()); err != nil {
+	if err := d.approve(ctx); err != nil {
 		return err
-	}
-	if d.opts.Approve != nil {
-		if err := d.opts.Approve(Intent{Revision: d.tree.Revision, Resources: changes, Hosts: slices.Sorted(maps.Keys(d.hosts))}); err != nil {
-			return err
-		}
 	}
 	// What depends on no unknown fact is built before anything is bought.
 	if err := d.evaluateAndBuild(ctx); err != nil {
 		return err
 	}
-	before := provision.Facts(d.tree.Fleet, d.account, d.leave())
+	before := d.facts()
 	if err := d.expand(ctx); err != nil {
 		return err
 	}
-	if d.targets, err = d.flow.targets(ctx, d.tree.Fleet, d.account); err != nil {
+	if err := d.reach(ctx); err != nil {
 		return err
 	}
 	if err := d.welcome(ctx); err != nil {
@@ -124,6 +101,9 @@ func (d *deployment) run(ctx context.Context) error {
 	if err := d.rollout(ctx); err != nil {
 		return err
 	}
+	if err := d.lock.check(); err != nil {
+		return err
+	}
 	if plans.CodeOf(outcomes(d.result.Hosts)) == problem.OK {
 		return d.contract(ctx)
 	}
@@ -131,13 +111,13 @@ func (d *deployment) run(ctx context.Context) error {
 	return nil
 }
 
-// read gets the revision, its flotilla.yaml and its hosts.
+// read gets the revision and its flotilla.yaml.
 func (d *deployment) read(ctx context.Context, w *workspace) error {
 	name := d.opts.Head
-	if name == "" {
-		name = "HEAD"
+	if name == "" && d.opts.Plan != nil {
+		name = d.opts.Plan.Head.Commit
 	}
-	rev, err := w.repo.Resolve(ctx, name)
+	rev, err := w.repo.Resolve(ctx, cmp.Or(name, "HEAD"))
 	if err != nil {
 		return err
 	}
@@ -146,31 +126,48 @@ func (d *deployment) read(ctx context.Context, w *workspace) error {
 		return err
 	}
 	d.result.Fleet = d.tree.Fleet.Name
-	if dirty, err := w.repo.Dirty(ctx); err == nil && len(dirty) > 0 && d.opts.Head == "" {
-		d.note(progress.Evaluate, fmt.Sprintf("%d uncommitted changes are not deployed: commit %s is", len(dirty), short(rev)))
-	}
-	return nil
-}
-
-// inspect reads the account and the hosts' deployment settings.
-func (d *deployment) inspect(ctx context.Context) error {
-	var err error
-	if d.client, err = d.flow.mustClient(d.tree.Fleet); err != nil {
+	if err := planFits(d.opts.Plan, d.tree); err != nil {
 		return err
 	}
+	if dirty, err := w.repo.Dirty(ctx); err == nil && len(dirty) > 0 && name == "" {
+		d.note(progress.Evaluate, fmt.Sprintf("%d uncommitted changes are not deployed: commit %s is", len(dirty), short(rev)))
+	}
+	d.client, err = d.flow.mustClient(d.tree.Fleet)
+	return err
+}
+
+// inspect reads the account and who the hosts are, and finds those that are meant.
+func (d *deployment) inspect(ctx context.Context) error {
+	d.tags, d.hosts = map[string][]string{}, map[string]plans.Deployment{}
 	if d.client != nil {
+		var err error
 		if d.account, err = d.client.Account(ctx, d.tree.Fleet); err != nil {
 			return err
 		}
 	}
-	deployments, err := d.evaluator.Hosts(ctx, d.source())
-	if err != nil {
-		return relativeTo(err, d.tree.Root)
+	if d.opts.Only != OnlyInfra || d.opts.On.ByTag() {
+		deployments, err := d.evaluator.Hosts(ctx, d.source())
+		if err != nil {
+			return relativeTo(err, d.tree.Root)
+		}
+		for host, dep := range deployments {
+			d.tags[host] = dep.Tags
+		}
+		if d.opts.Only != OnlyInfra {
+			if err := d.choose(deployments); err != nil {
+				return err
+			}
+		}
 	}
-	d.tags = map[string][]string{}
-	for host, dep := range deployments {
-		d.tags[host] = dep.Tags
+	// A server without a host may be meant.
+	if desired, actual := d.infrastructure(); len(d.hosts)+len(desired.Servers)+len(actual.Servers) == 0 {
+		return selectsNothing(d.opts.On)
 	}
+	return nil
+}
+
+// choose picks the hosts that --on names.
+func (d *deployment) choose(deployments map[string]plans.Deployment) error {
 	if err := checkNames(d.tree.Fleet, d.tags); err != nil {
 		return err
 	}
@@ -178,27 +175,31 @@ func (d *deployment) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A server without a host may be meant.
-	if desired, actual := d.infrastructure(); len(names)+len(desired.Servers)+len(actual.Servers) == 0 {
-		if err := selectsNothing(d.opts.On); err != nil {
-			return err
-		}
-	}
-	d.hosts = map[string]plans.Deployment{}
 	for _, name := range names {
 		d.hosts[name] = deployments[name]
 	}
 	return checkAddresses(d.tree.Fleet, d.hosts)
 }
 
-func (d *deployment) source() nix.Source {
-	return d.tree.source(provision.Facts(d.tree.Fleet, d.account, d.leave()), true)
+// reach finds out how to log in to the hosts.
+func (d *deployment) reach(ctx context.Context) (err error) {
+	if len(d.hosts) > 0 {
+		d.targets, err = d.flow.targets(ctx, d.tree.Fleet, d.account)
+	}
+	return err
 }
+
+func (d *deployment) facts() fleet.Facts { return provision.Facts(d.tree.Fleet, d.account, d.leave()) }
+
+func (d *deployment) source() nix.Source { return d.tree.source(d.facts(), true) }
 
 // evaluateAndBuild fills systems and builds them. Hosts that read an address
 // which apply will decide are evaluated, to find errors early, but not built.
 func (d *deployment) evaluateAndBuild(ctx context.Context) error {
-	facts := provision.Facts(d.tree.Fleet, d.account, d.leave())
+	if len(d.hosts) == 0 {
+		return nil
+	}
+	facts := d.facts()
 	evaluations := d.evaluator.Evaluate(ctx, d.source(), slices.Sorted(maps.Keys(d.hosts)), d.flow.Sink)
 	d.systems = map[string]plans.System{}
 	var known []plans.System
@@ -214,6 +215,9 @@ func (d *deployment) evaluateAndBuild(ctx context.Context) error {
 			known = append(known, e.System)
 		}
 	}
+	if d.opts.Plan != nil && len(failed) == 0 {
+		failed = append(failed, otherSystems(known, *d.opts.Plan)...)
+	}
 	if len(failed) > 0 {
 		return joinProblems(failed)
 	}
@@ -223,67 +227,11 @@ func (d *deployment) evaluateAndBuild(ctx context.Context) error {
 	return joinProblems(failed)
 }
 
-// expand makes what is missing at the provider.
-func (d *deployment) expand(ctx context.Context) error {
-	if d.client == nil {
-		return nil
-	}
-	desired, actual := d.infrastructure()
-	account, resources, err := provision.Expand(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
-	d.result.Resources = append(d.result.Resources, resources...)
-	if err != nil {
-		return err
-	}
-	if len(resources) > 0 {
-		d.account = account
-	}
-	return nil
-}
-
-// infrastructure gives what is declared and what exists, without the servers
-// of hosts that --on leaves out.
-func (d *deployment) infrastructure() (fleet.Fleet, fleet.Account) {
-	return limit(d.opts.On, d.tags, d.tree.Fleet, d.account)
-}
-
-func limit(on fleet.Selector, tags map[string][]string, desired fleet.Fleet, actual fleet.Account) (fleet.Fleet, fleet.Account) {
-	desired.Servers, actual.Servers = maps.Clone(desired.Servers), maps.Clone(actual.Servers)
-	maps.DeleteFunc(desired.Servers, func(name string, _ fleet.Server) bool { return !on.Match(name, tags[name]) })
-	maps.DeleteFunc(actual.Servers, func(name string, _ fleet.AccountServer) bool { return !on.Match(name, tags[name]) })
-	return desired, actual
-}
-
-// leaveInPlace tells what a rollout that is not healthy keeps from being removed.
-func (d *deployment) leaveInPlace() {
-	desired, actual := d.infrastructure()
-	for _, r := range provision.Diff(desired, actual, d.leave()) {
-		if r.Action == plans.Destroy {
-			d.result.Resources = append(d.result.Resources, plans.ResourceResult{Resource: r, Error: "left in place: not every host was deployed"})
-		}
-	}
-}
-
-// leave says what may be destroyed.
-func (d *deployment) leave() provision.Options {
-	return provision.Options{
-		AllowDestroy: d.opts.AllowDestroy, Rebuild: d.opts.Rebuild, Replace: d.opts.Replace,
-		MaxUnavailable: d.tree.Fleet.Rollout.MaxUnavailable,
-	}
-}
-
-// contract removes what is no longer declared, only after a healthy rollout.
-func (d *deployment) contract(ctx context.Context) error {
-	if d.client == nil {
-		return nil
-	}
-	desired, actual := d.infrastructure()
-	resources, err := provision.Contract(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
-	d.result.Resources = append(d.result.Resources, resources...)
-	return err
-}
-
 // rollout takes the hosts through their waves.
 func (d *deployment) rollout(ctx context.Context) error {
+	if len(d.hosts) == 0 {
+		return nil
+	}
 	policy := d.tree.Fleet.Rollout
 	tags := map[string][]string{}
 	for host, dep := range d.hosts {
@@ -294,6 +242,8 @@ func (d *deployment) rollout(ctx context.Context) error {
 		return err
 	}
 	defer hands.close(ctx)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
 	d.result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), rollout.Steps{
 		Prepare: hands.prepare,
 		Switch:  hands.switchTo,
@@ -301,17 +251,19 @@ func (d *deployment) rollout(ctx context.Context) error {
 		MaxParallel:    policy.MaxParallel,
 		MaxUnavailable: policy.MaxUnavailable,
 		OnFailure:      policy.OnFailure,
-		Draining:       d.opts.Draining,
+		Draining:       either(watching, d.opts.Draining, d.lock.lost()),
 	})
 	return nil
 }
 
-func (d *deployment) exitCode(err error) problem.Code {
-	code := plans.CodeOf(outcomes(d.result.Hosts))
+// conclude fills in what a result ends with.
+func (f *Flow) conclude(result *plans.Result, err error) {
+	result.Duration = f.now().Sub(result.Started)
+	result.ExitCode = plans.CodeOf(outcomes(result.Hosts))
 	if err != nil {
-		code = problem.Worse(code, problem.CodeOf(err))
+		result.ExitCode = problem.Worse(result.ExitCode, problem.CodeOf(err))
+		result.Failure = problem.Text(err)
 	}
-	return code
 }
 
 func (d *deployment) note(step progress.Step, text string) {

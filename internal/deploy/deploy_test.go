@@ -3,8 +3,10 @@ package deploy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,12 +122,12 @@ func TestProviderOfTheHeadIsNotAsked(t *testing.T) {
 		{Token: fleet.EnvRef{Env: "ANOTHER_SECRET"}},
 	} {
 		head := tree{Fleet: fleet.Fleet{Hetzner: changed}}
-		if _, looked, gaps := f.lookAtAccount(t.Context(), base, head); looked || len(gaps.missing) != 1 || !strings.Contains(gaps.missing[0].Text, "cannot be previewed") {
-			t.Errorf("%+v: looked %v, gaps %+v", changed, looked, gaps)
+		if seen := f.lookAtAccount(t.Context(), base, head); seen.looked || len(seen.missing) != 1 || !strings.Contains(seen.missing[0].Text, "cannot be previewed") {
+			t.Errorf("%+v: %+v", changed, seen)
 		}
 	}
-	if _, looked, gaps := f.lookAtAccount(t.Context(), tree{Empty: true}, base); looked || len(gaps.warnings) != 1 {
-		t.Errorf("empty base: looked %v, gaps %+v", looked, gaps)
+	if seen := f.lookAtAccount(t.Context(), tree{Empty: true}, base); seen.looked || len(seen.warnings) != 1 {
+		t.Errorf("empty base: %+v", seen)
 	}
 }
 
@@ -145,6 +147,33 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// What is theirs alone stays out with the servers that --on leaves out; what is
+// shared is made, and never destroyed.
+func TestLimitLeavesWhatIsTheirs(t *testing.T) {
+	desired := fleet.Fleet{
+		Servers:       map[string]fleet.Server{"web": {}, "db": {PublicNet: fleet.PublicNet{IPv4: "db4"}}},
+		Volumes:       map[string]fleet.Volume{"pgdata": {Server: "db"}, "cache": {Server: "web"}, "spare": {}},
+		PrimaryIPs:    map[string]fleet.PrimaryIP{"db4": {}, "free": {}},
+		LoadBalancers: map[string]fleet.LoadBalancer{"front": {Targets: []fleet.LoadBalancerTarget{{Server: "db"}}}, "own": {Targets: []fleet.LoadBalancerTarget{{Server: "web"}}}},
+		Networks:      map[string]fleet.Network{"new": {}},
+	}
+	actual := fleet.Account{
+		Networks: map[string]fleet.AccountNetwork{"old": {}}, Firewalls: map[string]fleet.AccountFirewall{"old": {}},
+		Volumes: map[string]fleet.AccountVolume{"spare": {Server: "db"}, "cache": {}, "gone": {}},
+	}
+	d, a := limit(selector(t, "web"), nil, desired, actual)
+	for what, keys := range map[string][2]string{
+		"volumes": {keys(d.Volumes), "cache"}, "primary IPs": {keys(d.PrimaryIPs), "free"}, "load balancers": {keys(d.LoadBalancers), "own"},
+		"networks": {keys(d.Networks), "new"}, "existing networks": {keys(a.Networks), ""}, "existing volumes": {keys(a.Volumes), "cache"},
+	} {
+		if keys[0] != keys[1] {
+			t.Errorf("%s: got %q, want %q", what, keys[0], keys[1])
+		}
+	}
+}
+
+func keys[V any](m map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(m)), " ") }
+
 func TestCheckAddresses(t *testing.T) {
 	f := fleet.Fleet{Servers: map[string]fleet.Server{"web": {}}, Hosts: []fleet.HostSettings{{Selector: selector(t, "box"), Address: "10.0.0.9"}}}
 	well := map[string]plans.Deployment{"web": {}, "box": {}, "far": {TargetHost: "far.example.com"}}
@@ -157,8 +186,9 @@ func TestCheckAddresses(t *testing.T) {
 	}
 }
 
-// A host without a server may stand in known_hosts, as for OpenSSH; a server's
-// key comes from its labels alone.
+// A host without a server may stand in known_hosts, as for OpenSSH, and so may a
+// server that was taken over. The key of one that Flotilla made comes from its
+// labels alone.
 func TestKnownHosts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "known_hosts")
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKB3UuyhOXwNBqOgbwfSy+3lfbBeh+JxlJmRKj4ZU4kT"
@@ -167,12 +197,22 @@ func TestKnownHosts(t *testing.T) {
 	}
 	ts := &targets{
 		fleet: fleet.Fleet{SSH: fleet.SSH{User: "root", Port: 22, Address: "ipv4"}}, known: []string{file},
-		account: fleet.Account{Servers: map[string]fleet.AccountServer{"web": {IPv4: "192.0.2.7"}}},
+		account: fleet.Account{Servers: map[string]fleet.AccountServer{
+			"web": {IPv4: "192.0.2.7", KeysDigest: "made"}, "old": {IPv4: "192.0.2.7"}, "unknown": {IPv4: "192.0.2.8"},
+		}},
 	}
-	if got, err := ts.of("box", plans.Deployment{TargetHost: "box.example.com"}); err != nil || len(got.KnownHosts) != 1 {
-		t.Errorf("box: %d keys, %v", len(got.KnownHosts), err)
+	for host, want := range map[string]int{"box": 1, "old": 1} {
+		if got, err := ts.of(host, plans.Deployment{TargetHost: map[string]string{"box": "box.example.com"}[host]}); err != nil || len(got.KnownHosts) != want {
+			t.Errorf("%s: %d keys, %v", host, len(got.KnownHosts), err)
+		}
 	}
-	if got, err := ts.of("web", plans.Deployment{}); err != nil || len(got.KnownHosts)+len(got.HostKeys) != 0 {
-		t.Errorf("web: %d keys, %v", len(got.KnownHosts), err)
+	for _, host := range []string{"web", "unknown"} {
+		if got, err := ts.of(host, plans.Deployment{}); err == nil || !strings.Contains(err.Error(), "no SSH host key of "+host) {
+			t.Errorf("%s: %+v, %v", host, got, err)
+		}
+	}
+	ts.fleet.Servers = map[string]fleet.Server{"new": {}}
+	if _, err := ts.of("new", plans.Deployment{}); err == nil || !strings.Contains(err.Error(), "the provider has no server new") {
+		t.Errorf("new: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/generation"
@@ -22,23 +23,49 @@ type view struct {
 	account  fleet.Account
 	hosts    map[string]plans.Deployment // selected
 	targets  *targets
+	lock     *hold // nil: only looks
 	warnings []string
 }
 
+// view looks without a lock: for those who change nothing.
 func (f *Flow) view(ctx context.Context, on fleet.Selector) (*view, func(), error) {
 	w, err := f.open(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	v := &view{flow: f}
-	if err := v.fill(ctx, w, on); err != nil {
+	if err = v.read(ctx, w); err == nil {
+		err = v.fill(ctx, on)
+	}
+	if err != nil {
 		w.close()
 		return nil, nil, err
 	}
 	return v, w.close, nil
 }
 
-func (v *view) fill(ctx context.Context, w *workspace, on fleet.Selector) error {
+// lockedView calls do with a view that was taken under the fleet's lock.
+func (f *Flow) lockedView(ctx context.Context, on fleet.Selector, timeout time.Duration, do func(*view) error) error {
+	w, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	v := &view{flow: f}
+	if err := v.read(ctx, w); err != nil {
+		return err
+	}
+	return f.locked(ctx, v.client, timeout, func(lock *hold) error {
+		v.lock = lock
+		if err := v.fill(ctx, on); err != nil {
+			return err
+		}
+		return do(v)
+	})
+}
+
+// read gets the revision, its flotilla.yaml and the provider.
+func (v *view) read(ctx context.Context, w *workspace) error {
 	rev, err := w.repo.Resolve(ctx, "HEAD")
 	if err != nil {
 		return err
@@ -46,10 +73,14 @@ func (v *view) fill(ctx context.Context, w *workspace, on fleet.Selector) error 
 	if v.tree, err = w.mustExport(ctx, rev); err != nil {
 		return err
 	}
-	if v.client, err = v.flow.mustClient(v.tree.Fleet); err != nil {
-		return err
-	}
+	v.client, err = v.flow.mustClient(v.tree.Fleet)
+	return err
+}
+
+// fill reads what exists and who the hosts are.
+func (v *view) fill(ctx context.Context, on fleet.Selector) error {
 	if v.client != nil {
+		var err error
 		if v.account, err = v.client.Account(ctx, v.tree.Fleet); err != nil {
 			return err
 		}

@@ -138,6 +138,10 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 		a.result.Outcome = fleet.Unchanged
 		h.publish(ctx, a)
 		return true, nil
+	case h.d.opts.Plan != nil && !shownHost(*h.d.opts.Plan, a.name):
+		a.result.Outcome = fleet.HeldBack
+		a.result.Reason = "the plan does not show that its system changes; it runs another one than the plan was made with"
+		return true, nil
 	case slices.Contains(state.FailedSystems, a.wanted) && !h.d.opts.RetryBad:
 		a.result.Outcome = fleet.HeldBack
 		a.result.Reason = "this very system was put back before; --retry-bad tries it again"
@@ -151,19 +155,19 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 // that there was one; whether it ended well or died, its lock does not tell.
 func lock(ctx context.Context, host *generation.Host, name string, f *Flow) (unlock func(context.Context) error, waited string, err error) {
 	deadline := time.Now().Add(lockTTL + 5*time.Second)
+	var told time.Time
 	for {
 		unlock, err := host.Lock(ctx, f.By, lockTTL)
 		if problem.CodeOf(err) != problem.Refused || time.Now().After(deadline) {
 			return unlock, waited, err
 		}
-		if waited == "" {
+		if time.Since(told) >= tellEvery {
 			progress.For(f.Sink, name).Note(progress.Lock, oneLine(err)+"; waiting in case its holder is dead")
-			waited = "another run had the host's lock; this one went on when that had ended or was dead"
+			told = time.Now()
 		}
-		select {
-		case <-ctx.Done():
-			return nil, waited, context.Cause(ctx)
-		case <-time.After(3 * time.Second):
+		waited = "another run had the host's lock; this one went on when that had ended or was dead"
+		if err := pause(ctx, 3*time.Second); err != nil {
+			return nil, waited, err
 		}
 	}
 }

@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -17,9 +16,12 @@ import (
 
 // PlanOptions say what to compare.
 type PlanOptions struct {
-	Base string         // "": the head's first parent
-	Head string         // "": HEAD
-	On   fleet.Selector // limits hosts and their servers
+	Base    string         // "": the head's first parent
+	Head    string         // "": HEAD
+	On      fleet.Selector // limits hosts and their servers
+	Only    Only
+	Rebuild []string // as in Options
+	Replace []string
 }
 
 // Plan compares two revisions of the fleet repo, and the older one with what
@@ -48,47 +50,64 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 		missing = append(missing, gap("base revision", err))
 		baseTree = tree{Revision: base, Empty: true}
 	}
+	seen := f.lookAtAccount(ctx, baseTree, headTree)
+	missing, warnings = append(missing, seen.missing...), append(warnings, seen.warnings...)
+	input := planner.Input{Fleet: headTree.Fleet.Name, Base: base, Head: head}
 
-	account, looked, gaps := f.lookAtAccount(ctx, baseTree, headTree)
-	missing = append(missing, gaps.missing...)
-	warnings = append(warnings, gaps.warnings...)
-
+	leave := provision.Options{Rebuild: opts.Rebuild, Replace: opts.Replace}
+	facts := provision.Facts(headTree.Fleet, seen.account, leave)
+	evaluator := f.evaluator("")
+	var baseHosts, headHosts map[string]plans.Evaluation
+	if opts.Only != OnlyInfra || opts.On.ByTag() {
+		baseHosts = f.evaluate(ctx, evaluator, baseTree, provision.Facts(baseTree.Fleet, seen.account, provision.Options{}), opts.On, &missing)
+		headHosts = f.evaluate(ctx, evaluator, headTree, facts, opts.On, &missing)
+	}
+	tags := tagsOf(baseHosts, headHosts)
+	if opts.Only == OnlyInfra {
+		baseHosts, headHosts = nil, nil
+	}
 	// The pull request's own change is declared against declared, so that a
 	// drifted account does not show up in it.
-	baseState := provision.Applied(baseTree.Fleet)
-	input := planner.Input{
-		Fleet: headTree.Fleet.Name, Base: base, Head: head,
+	desired, actual := limit(opts.On, tags, headTree.Fleet, provision.Applied(baseTree.Fleet))
+	if len(baseHosts)+len(headHosts)+len(desired.Servers)+len(actual.Servers)+len(missing) == 0 {
+		if err := selectsNothing(opts.On); err != nil {
+			return plans.Plan{}, err
+		}
 	}
-	facts := provision.Facts(headTree.Fleet, account, provision.Options{})
-	evaluator := f.evaluator("")
-
-	baseHosts := f.evaluate(ctx, evaluator, baseTree, provision.Facts(baseTree.Fleet, account, provision.Options{}), opts.On, &missing)
-	headHosts := f.evaluate(ctx, evaluator, headTree, facts, opts.On, &missing)
-	tags := tagsOf(baseHosts, headHosts)
-	desired, actual := limit(opts.On, tags, headTree.Fleet, baseState)
-	input.Resources = provision.Diff(desired, actual, provision.Options{})
 	hosts, hostGaps, hostWarnings := planner.Hosts(baseHosts, headHosts, facts)
 	input.Hosts = hosts
-	missing = append(missing, hostGaps...)
-	warnings = append(warnings, hostWarnings...)
+	missing, warnings = append(missing, hostGaps...), append(warnings, hostWarnings...)
+	if opts.Only != OnlyHosts {
+		input.Resources = provision.Diff(desired, actual, leave)
+		warnings = append(warnings, seen.worthKnowing(headTree.Fleet)...)
+	}
 
-	if looked {
-		input.Current = published(account)
+	var pendingCost *plans.Cost
+	if seen.looked {
+		input.Current = published(seen.account)
+		missing = append(missing, gapsOf("account", nameClashes(headTree.Fleet, seen.account))...)
 		// What was merged is the base, or the head itself once it was deployed.
 		merged, mergedHosts := baseTree, baseHosts
-		if isDeployed(account, head) {
+		if isDeployed(seen.account, head) {
 			merged, mergedHosts = headTree, headHosts
 		}
 		if !merged.Empty {
-			desired, actual := limit(opts.On, tags, merged.Fleet, account)
-			input.PendingResources = provision.Diff(desired, actual, provision.Options{})
-			pending, gaps := f.pendingHosts(ctx, w, evaluator, merged, mergedHosts, account)
+			if opts.Only != OnlyHosts {
+				desired, actual := limit(opts.On, tags, merged.Fleet, seen.account)
+				input.PendingResources = provision.Diff(desired, actual, provision.Options{})
+				pendingCost = seen.cost(standing(seen.account), merged.Fleet)
+			}
+			pending, gaps := f.pendingHosts(ctx, w, evaluator, merged, mergedHosts, seen.account)
 			input.PendingHosts = pending
 			missing = append(missing, gaps...)
 		}
 	}
 	input.Missing, input.Warnings = missing, warnings
-	return planner.Assemble(input), nil
+	plan := planner.Assemble(input)
+	if opts.Only != OnlyHosts {
+		plan.This.Cost, plan.Pending.Cost = seen.cost(baseTree.Fleet, headTree.Fleet), pendingCost
+	}
+	return plan, nil
 }
 
 // revisions resolves base and head.
@@ -110,39 +129,6 @@ func (w *workspace) revisions(ctx context.Context, opts PlanOptions) (base, head
 	}
 	base, err = w.repo.Resolve(ctx, parent)
 	return base, head, err
-}
-
-type gaps struct{ missing, warnings []plans.Gap }
-
-// lookAtAccount reads what exists at the provider. Provider and token come
-// from the base: a head that changes them must not make a request happen.
-func (f *Flow) lookAtAccount(ctx context.Context, base, head tree) (fleet.Account, bool, gaps) {
-	warn := func(text string) (fleet.Account, bool, gaps) {
-		return fleet.Account{}, false, gaps{warnings: []plans.Gap{{Subject: "account", Text: text}}}
-	}
-	if base.Empty {
-		return warn("The base has no flotilla.yaml that can be read, so the account was not looked at; everything is shown as new.")
-	}
-	if !reflect.DeepEqual(base.Fleet.Hetzner, head.Fleet.Hetzner) {
-		return fleet.Account{}, false, gaps{missing: []plans.Gap{{
-			Subject: "account",
-			Text:    "The change edits the provider section. It cannot be previewed against the account: what a plan asks and with which token comes from the base.",
-		}}}
-	}
-	client, err := f.client(base.Fleet)
-	switch {
-	case err != nil:
-		return fleet.Account{}, false, gaps{missing: []plans.Gap{gap("account", err)}}
-	case client == nil && base.Fleet.Hetzner != nil:
-		return warn(fmt.Sprintf("No API token (%s is not set): what exists at the provider was not looked at, so drift and what is pending are not shown.", base.Fleet.Hetzner.Token.Env))
-	case client == nil:
-		return fleet.Account{}, false, gaps{}
-	}
-	account, err := client.Account(ctx, base.Fleet)
-	if err != nil {
-		return fleet.Account{}, false, gaps{missing: []plans.Gap{gap("account", err)}}
-	}
-	return account, true, gaps{}
 }
 
 // isDeployed tells whether a host runs this very revision.

@@ -18,12 +18,14 @@ import (
 
 // RollbackOptions say what to go back to.
 type RollbackOptions struct {
-	On       fleet.Selector
-	To       string // "previous", a generation number, or a commit (prefix of at least 7 characters)
-	Reason   string
-	DryRun   bool
-	Approve  func(map[string]fleet.Record) error // asked once, host → what it would go back to
-	Draining <-chan struct{}
+	On     fleet.Selector
+	To     string // "previous", a generation number, or a commit (prefix of at least 7 characters)
+	Reason string
+	DryRun bool
+	// LockTimeout is how long to wait for a fleet's lock that another run holds.
+	LockTimeout time.Duration
+	Approve     func(map[string]fleet.Record) error // asked once, host → what it would go back to
+	Draining    <-chan struct{}
 }
 
 // Rollback takes hosts back to an older confirmed system, by the same way as a
@@ -32,23 +34,24 @@ type RollbackOptions struct {
 func (f *Flow) Rollback(ctx context.Context, opts RollbackOptions) (plans.Result, error) {
 	result := plans.Result{Version: plans.Version, Command: "rollback", Started: f.now().UTC()}
 	err := f.rollback(ctx, opts, &result)
-	result.Duration = f.now().Sub(result.Started)
-	result.ExitCode = plans.CodeOf(outcomes(result.Hosts))
-	if err != nil {
-		result.ExitCode = problem.Worse(result.ExitCode, problem.CodeOf(err))
-		result.Failure = problem.Text(err)
-	}
+	f.conclude(&result, err)
 	return result, err
 }
 
 func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans.Result) error {
-	v, done, err := f.view(ctx, opts.On)
-	if err != nil {
-		return err
+	if opts.DryRun {
+		v, done, err := f.view(ctx, opts.On)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return v.rollback(ctx, opts, result)
 	}
-	defer done()
-	result.Fleet, result.Revision = v.tree.Fleet.Name, v.tree.Revision
+	return f.lockedView(ctx, opts.On, opts.LockTimeout, func(v *view) error { return v.rollback(ctx, opts, result) })
+}
 
+func (v *view) rollback(ctx context.Context, opts RollbackOptions, result *plans.Result) error {
+	result.Fleet, result.Revision = v.tree.Fleet.Name, v.tree.Revision
 	targets := map[string]fleet.Record{}
 	failed := map[string]error{}
 	var once []plans.HostResult
@@ -73,7 +76,7 @@ func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans
 	}
 	left = append(left, once...)
 	for _, host := range left {
-		progress.For(f.Sink, host.Host).Note(progress.Look, "is left out: "+host.Reason)
+		progress.For(v.flow.Sink, host.Host).Note(progress.Look, "is left out: "+host.Reason)
 	}
 	if opts.Approve != nil {
 		if err := opts.Approve(targets); err != nil {
@@ -96,12 +99,16 @@ func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans
 		tags[host] = d.Tags
 	}
 	policy := v.tree.Fleet.Rollout
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
 	result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), rollout.Steps{
 		Prepare: func(context.Context, string) *plans.HostResult { return nil },
 		Switch: func(ctx context.Context, name string) plans.HostResult {
 			return v.rollbackHost(ctx, name, targets[name], opts)
 		},
-	}, rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure, Draining: opts.Draining})
+	}, rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure,
+		Draining: either(watching, opts.Draining, v.lock.lost()),
+	})
 	return nil
 }
 
@@ -219,21 +226,20 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, o
 }
 
 // Release lets deploys reach held hosts again.
-func (f *Flow) Release(ctx context.Context, on fleet.Selector) (plans.Result, error) {
+func (f *Flow) Release(ctx context.Context, on fleet.Selector, lockTimeout time.Duration) (plans.Result, error) {
 	result := plans.Result{Version: plans.Version, Command: "release", Started: f.now().UTC()}
-	v, done, err := f.view(ctx, on)
-	if err != nil {
-		result.ExitCode, result.Failure = problem.CodeOf(err), problem.Text(err)
-		return result, err
-	}
-	defer done()
-	result.Fleet, result.Revision = v.tree.Fleet.Name, v.tree.Revision
-	for _, name := range slices.Sorted(maps.Keys(v.hosts)) {
-		result.Hosts = append(result.Hosts, v.release(ctx, name))
-	}
-	result.Duration = f.now().Sub(result.Started)
-	result.ExitCode = plans.CodeOf(outcomes(result.Hosts))
-	return result, nil
+	err := f.lockedView(ctx, on, lockTimeout, func(v *view) error {
+		result.Fleet, result.Revision = v.tree.Fleet.Name, v.tree.Revision
+		for _, name := range slices.Sorted(maps.Keys(v.hosts)) {
+			if err := v.lock.check(); err != nil {
+				return err
+			}
+			result.Hosts = append(result.Hosts, v.release(ctx, name))
+		}
+		return nil
+	})
+	f.conclude(&result, err)
+	return result, err
 }
 
 func (v *view) release(ctx context.Context, name string) plans.HostResult {

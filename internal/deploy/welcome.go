@@ -23,14 +23,16 @@ const firstBoot = 5 * time.Minute
 
 // welcome waits until each new server answers, and replaces its throw-away
 // host key by one that was made on the host and has never left it. New is a
-// server without a confirmed deployment.
+// server without a confirmed deployment. One that was only powered off is
+// waited for.
 func (d *deployment) welcome(ctx context.Context) error {
 	var group errgroup.Group
 	hosts := slices.Sorted(maps.Keys(d.hosts))
 	failed := make([]error, len(hosts))
 	for i, host := range hosts {
 		server, ok := d.account.Servers[host]
-		if !ok || server.Published.SystemHash != "" && server.Published.NextHostKey == "" {
+		fresh := !adopted(server) && server.Published.SystemHash == "" || server.Published.NextHostKey != ""
+		if !ok || !fresh && !slices.Contains(d.restarted, host) {
 			continue
 		}
 		target, err := d.targets.of(host, d.hosts[host])
@@ -39,12 +41,30 @@ func (d *deployment) welcome(ctx context.Context) error {
 			continue
 		}
 		group.Go(func() error {
-			failed[i] = d.welcomeHost(ctx, host, target, server)
+			if fresh {
+				failed[i] = d.welcomeHost(ctx, host, target, server)
+			} else {
+				failed[i] = d.await(ctx, host, target)
+			}
 			return nil
 		})
 	}
 	_ = group.Wait() // the goroutines keep their errors in failed
 	return joinProblems(failed)
+}
+
+// await waits until a host answers.
+func (d *deployment) await(ctx context.Context, host string, target remote.Target) error {
+	report := progress.For(d.flow.Sink, host)
+	return report.Do(progress.Wait, func() error {
+		waiting, cancel := context.WithTimeout(ctx, firstBoot)
+		defer cancel()
+		conn, err := remote.WaitReachable(waiting, target, func(err error) { report.Log(progress.Wait, oneLine(err)) })
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
+	})
 }
 
 func (d *deployment) welcomeHost(ctx context.Context, host string, target remote.Target, server fleet.AccountServer) error {

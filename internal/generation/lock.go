@@ -17,12 +17,13 @@ import (
 // whose time is over is broken, and that is told; one that is held is a
 // problem.Refused that names the holder.
 func (h *Host) Lock(ctx context.Context, holder string, ttl time.Duration) (unlock func(context.Context) error, err error) {
-	err = h.report.Do(progress.Lock, func() error {
-		w := h.wire()
-		defer w.close()
-		return h.lock(ctx, w, holder, ttl)
-	})
-	if err != nil {
+	w := h.wire()
+	err = h.lock(ctx, w, holder, ttl)
+	w.close()
+	if problem.CodeOf(err) == problem.Refused {
+		return nil, err // not told: who waits for the lock asks again and again
+	}
+	if err := h.report.Do(progress.Lock, func() error { return err }); err != nil {
 		return nil, err
 	}
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -13,6 +14,29 @@ import (
 func ChangesText(w io.Writer, resources []plans.Resource, cost *plans.Cost, o Options) error {
 	t := &planText{terminal{o: o}}
 	t.infrastructure(resources, cost)
+	return t.flush(w)
+}
+
+// DiffersText writes what differs between the fleet and what exists: what the
+// next deploy would do.
+func DiffersText(w io.Writer, resources []plans.Resource, cost *plans.Cost, o Options) error {
+	t := &planText{terminal{o: o}}
+	t.blank()
+	if !slices.ContainsFunc(resources, changes) {
+		t.line(t.paint(bold, "Nothing differs from what is declared."))
+		t.blank()
+	} else {
+		t.line(t.paint(bold, "What differs from what is declared"), " (the next deploy changes it)")
+		t.blank()
+	}
+	t.infrastructure(resources, cost)
+	return t.flush(w)
+}
+
+// WarningsText writes warnings for a terminal; nothing without any.
+func WarningsText(w io.Writer, warnings []plans.Gap, o Options) error {
+	t := &planText{terminal{o: o}}
+	t.warnings(warnings)
 	return t.flush(w)
 }
 

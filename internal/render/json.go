@@ -16,6 +16,18 @@ func PlanJSON(w io.Writer, p plans.Plan) error { return writeJSON(w, p) }
 // ResultJSON writes a result in its versioned JSON form, indented and stable.
 func ResultJSON(w io.Writer, r plans.Result) error { return writeJSON(w, r) }
 
+// AdoptedJSON writes what was taken over, and what differs afterwards.
+func AdoptedJSON(w io.Writer, r plans.Result, differs []plans.Resource, cost *plans.Cost) error {
+	if differs == nil {
+		differs = []plans.Resource{}
+	}
+	return writeJSON(w, struct {
+		plans.Result
+		Differs []plans.Resource `json:"differs"`
+		Cost    *plans.Cost      `json:"cost"`
+	}{r, differs, cost})
+}
+
 // FailureJSON writes what a command has to say that ended without a result: the
 // error and the exit code.
 func FailureJSON(w io.Writer, err error, code problem.Code) error {

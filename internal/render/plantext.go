@@ -40,13 +40,17 @@ func (t *planText) plan(p plans.Plan) {
 		t.blank()
 		t.part(p.Pending, p.Current)
 	}
-	if len(p.Warnings) > 0 {
-		t.line(t.paint(yellow, plural(len(p.Warnings), "warning")))
-		t.gaps(p.Warnings)
-		t.blank()
-	}
+	t.warnings(p.Warnings)
 	t.risks(p)
 	t.summary(p)
+}
+
+func (t *planText) warnings(gaps []plans.Gap) {
+	if len(gaps) > 0 {
+		t.line(t.paint(yellow, plural(len(gaps), "warning")))
+		t.gaps(gaps)
+		t.blank()
+	}
 }
 
 func (t *planText) summary(p plans.Plan) {

@@ -1,0 +1,166 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/provision"
+)
+
+// provisions tells whether resources at the provider are this run's business.
+func (d *deployment) provisions() bool { return d.client != nil && d.opts.Only != OnlyHosts }
+
+// approve refuses what must not be, and asks for the rest.
+func (d *deployment) approve(ctx context.Context) error {
+	desired, actual := d.infrastructure()
+	intent := Intent{Fleet: d.tree.Fleet.Name, Revision: d.tree.Revision, Hosts: slices.Sorted(maps.Keys(d.hosts))}
+	if d.provisions() {
+		intent.Resources = provision.Diff(desired, actual, d.leave())
+		refused := []error{nameClashes(desired, actual), provision.Check(desired, actual, d.leave())}
+		if d.opts.Plan != nil {
+			refused = append(refused, notShown(intent.Resources, *d.opts.Plan)...)
+		}
+		if err := errors.Join(refused...); err != nil {
+			return err
+		}
+	}
+	if d.opts.Approve == nil {
+		return nil
+	}
+	if d.provisions() {
+		intent.Cost, intent.Warnings = d.flow.price(ctx, d.client, desired, actual)
+	}
+	return d.opts.Approve(intent)
+}
+
+// expand makes what is missing at the provider.
+func (d *deployment) expand(ctx context.Context) error {
+	if !d.provisions() {
+		return nil
+	}
+	desired, actual := d.infrastructure()
+	if err := d.lock.check(); err != nil {
+		return err
+	}
+	ctx, stop := d.lock.until(ctx)
+	defer stop()
+	d.restarted = provision.Restarted(provision.Diff(desired, actual, d.leave()))
+	account, resources, err := provision.Expand(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
+	d.result.Resources = append(d.result.Resources, resources...)
+	if err != nil {
+		return err
+	}
+	if len(resources) == 0 {
+		return nil
+	}
+	d.account = account
+	if !d.opts.On.All() { // Expand read back what it was told of
+		d.account, err = d.client.Account(ctx, d.tree.Fleet)
+	}
+	return err
+}
+
+// contract removes what is no longer declared, only after a healthy rollout.
+func (d *deployment) contract(ctx context.Context) error {
+	if !d.provisions() {
+		return nil
+	}
+	ctx, stop := d.lock.until(ctx)
+	defer stop()
+	desired, actual := d.infrastructure()
+	resources, err := provision.Contract(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
+	d.result.Resources = append(d.result.Resources, resources...)
+	return err
+}
+
+// leaveInPlace tells what a rollout that is not healthy keeps from being removed.
+func (d *deployment) leaveInPlace() {
+	if !d.provisions() {
+		return
+	}
+	desired, actual := d.infrastructure()
+	for _, r := range provision.Diff(desired, actual, d.leave()) {
+		if r.Action == plans.Destroy {
+			d.result.Resources = append(d.result.Resources, plans.ResourceResult{Resource: r, Error: "left in place: not every host was deployed"})
+		}
+	}
+}
+
+// infrastructure gives what is declared and what exists, as far as --on means it.
+func (d *deployment) infrastructure() (fleet.Fleet, fleet.Account) {
+	return limit(d.opts.On, d.tags, d.tree.Fleet, d.account)
+}
+
+// leave says what may be done to resources.
+func (d *deployment) leave() provision.Options {
+	o := provision.Options{
+		AllowDestroy: slices.Concat(d.opts.AllowDestroy, d.opts.Rebuild, d.opts.Replace),
+		Rebuild:      d.opts.Rebuild, Replace: d.opts.Replace,
+		MaxUnavailable: d.tree.Fleet.Rollout.MaxUnavailable,
+	}
+	if d.opts.Plan != nil {
+		o.Shown = shownResources(*d.opts.Plan)
+	}
+	return o
+}
+
+// limit leaves out the servers that --on does not name, and what is theirs
+// alone. What several servers share (networks, keys, firewalls) is made and
+// changed, but not destroyed: others may use it.
+func limit(on fleet.Selector, tags map[string][]string, desired fleet.Fleet, actual fleet.Account) (fleet.Fleet, fleet.Account) {
+	if on.All() {
+		return desired, actual
+	}
+	out := func(server string) bool { return server != "" && !on.Match(server, tags[server]) }
+	elsewhere := addressesOf(desired, out)
+	desired.Servers = without(desired.Servers, func(name string, _ fleet.Server) bool { return out(name) })
+	actual.Servers = without(actual.Servers, func(name string, _ fleet.AccountServer) bool { return out(name) })
+
+	desired.Volumes = without(desired.Volumes, func(name string, v fleet.Volume) bool {
+		return out(v.Server) || out(actual.Volumes[name].Server)
+	})
+	desired.PrimaryIPs = without(desired.PrimaryIPs, func(name string, _ fleet.PrimaryIP) bool {
+		return elsewhere[name] || out(actual.PrimaryIPs[name].Server)
+	})
+	desired.LoadBalancers = without(desired.LoadBalancers, func(_ string, b fleet.LoadBalancer) bool {
+		return slices.ContainsFunc(b.Targets, func(t fleet.LoadBalancerTarget) bool { return out(t.Server) })
+	})
+
+	actual.Volumes = declaredOnly(actual.Volumes, desired.Volumes)
+	actual.PrimaryIPs = declaredOnly(actual.PrimaryIPs, desired.PrimaryIPs)
+	actual.LoadBalancers = declaredOnly(actual.LoadBalancers, desired.LoadBalancers)
+	actual.Networks = declaredOnly(actual.Networks, desired.Networks)
+	actual.SSHKeys = declaredOnly(actual.SSHKeys, desired.SSHKeys)
+	actual.Firewalls = declaredOnly(actual.Firewalls, desired.Firewalls)
+	actual.PlacementGroups = declaredOnly(actual.PlacementGroups, desired.PlacementGroups)
+	return desired, actual
+}
+
+// addressesOf names the primary IPs of the servers that out tells.
+func addressesOf(f fleet.Fleet, out func(string) bool) map[string]bool {
+	names := map[string]bool{}
+	for name, s := range f.Servers {
+		if out(name) {
+			names[s.PublicNet.IPv4], names[s.PublicNet.IPv6] = true, true
+		}
+	}
+	return names
+}
+
+func without[V any](all map[string]V, drop func(string, V) bool) map[string]V {
+	all = maps.Clone(all)
+	maps.DeleteFunc(all, drop)
+	return all
+}
+
+// declaredOnly gives what is also declared.
+func declaredOnly[V, D any](all map[string]V, declared map[string]D) map[string]V {
+	return without(all, func(name string, _ V) bool {
+		_, ok := declared[name]
+		return !ok
+	})
+}

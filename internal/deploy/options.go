@@ -1,0 +1,49 @@
+package deploy
+
+import (
+	"time"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+)
+
+// Options say what to deploy and what is allowed.
+type Options struct {
+	Head         string // revision; "": HEAD, or that of Plan
+	On           fleet.Selector
+	Only         Only
+	AllowDestroy []string // resources that may be destroyed, replaced or rebuilt
+	Rebuild      []string // servers whose disk is made anew; naming them is the leave for it
+	Replace      []string // servers that are made anew; naming them is the leave for it
+	RetryBad     bool     // try a system again that was put back before
+	// AcceptRunning deploys although the host runs something else than its boot default.
+	AcceptRunning bool
+	// Plan is what people looked at: nothing is done that it does not show.
+	Plan *plans.Plan
+	// LockTimeout is how long to wait for a fleet's lock that another run holds.
+	LockTimeout time.Duration
+	// Approve is asked once, with what will happen, before anything is changed.
+	Approve func(Intent) error
+	// Draining ends when no further host may begin (first interrupt).
+	Draining <-chan struct{}
+}
+
+// Only limits a plan or a deploy to one half.
+type Only string
+
+// The halves.
+const (
+	Everything Only = ""
+	OnlyInfra  Only = "infra" // resources at the provider; the hive is not looked at
+	OnlyHosts  Only = "hosts" // systems on servers that exist
+)
+
+// Intent is what a command is about to do.
+type Intent struct {
+	Fleet     string
+	Revision  plans.Revision
+	Resources []plans.Resource
+	Cost      *plans.Cost // nil: not known
+	Warnings  []plans.Gap
+	Hosts     []string
+}

@@ -1,0 +1,52 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+)
+
+// sight is what a plan sees of the provider.
+type sight struct {
+	account  fleet.Account
+	looked   bool           // account is what exists
+	catalog  *fleet.Catalog // nil: not known
+	missing  []plans.Gap
+	warnings []plans.Gap
+}
+
+// lookAtAccount reads what exists at the provider. Provider and token come
+// from the base: a head that changes them must not make a request happen.
+func (f *Flow) lookAtAccount(ctx context.Context, base, head tree) sight {
+	warn := func(text string) sight {
+		return sight{warnings: []plans.Gap{{Subject: "account", Text: text}}}
+	}
+	if base.Empty {
+		return warn("The base has no flotilla.yaml that can be read, so the account was not looked at; everything is shown as new.")
+	}
+	if !reflect.DeepEqual(base.Fleet.Hetzner, head.Fleet.Hetzner) {
+		return sight{missing: []plans.Gap{{
+			Subject: "account",
+			Text:    "The change edits the provider section. It cannot be previewed against the account: what a plan asks and with which token comes from the base.",
+		}}}
+	}
+	client, err := f.client(base.Fleet)
+	switch {
+	case err != nil:
+		return sight{missing: []plans.Gap{gap("account", err)}}
+	case client == nil && base.Fleet.Hetzner != nil:
+		return warn(fmt.Sprintf("No API token (%s is not set): what exists at the provider was not looked at, so drift, prices and what is pending are not shown.", base.Fleet.Hetzner.Token.Env))
+	case client == nil:
+		return sight{}
+	}
+	account, err := client.Account(ctx, base.Fleet)
+	if err != nil {
+		return sight{missing: []plans.Gap{gap("account", err)}}
+	}
+	s := sight{account: account, looked: true}
+	s.readCatalog(ctx, client)
+	return s
+}
