@@ -59,7 +59,9 @@ func TestFirewallRefusals(t *testing.T) {
 	w.make("firewalls", "found", `{"name":"found","apply_to":[{"type":"label_selector","label_selector":{"selector":"tier"}}]}`)
 	rule := func(text string) string { return `{"name":"x","rules":[` + text + `]}` }
 	many := func(n int, text string) string { return strings.TrimSuffix(strings.Repeat(text+",", n), ",") }
-	ranges := func(n int) string { return `{"direction":"in","protocol":"icmp","source_ips":[` + many(n, `"0.0.0.0/0"`) + `]}` }
+	ranges := func(n int) string {
+		return `{"direction":"in","protocol":"icmp","source_ips":[` + many(n, `"0.0.0.0/0"`) + `]}`
+	}
 	apply, remove := w.at("firewalls", "named")+"/actions/apply_to_resources", "/actions/remove_from_resources"
 	bad := func(name, body, field string) refusal {
 		return refusal{name, "POST", "/firewalls", body, 422, "invalid_input", field}

@@ -36,7 +36,7 @@ type image struct {
 	RapidDeploy  bool              `json:"rapid_deploy"`
 	Protection   map[string]bool   `json:"protection"`
 	Deprecated   *time.Time        `json:"deprecated"`
-	Deprecation  *end         `json:"deprecation"`
+	Deprecation  *end              `json:"deprecation"`
 	Deleted      *time.Time        `json:"deleted"`
 	Labels       map[string]string `json:"labels"`
 }

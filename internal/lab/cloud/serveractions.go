@@ -51,14 +51,16 @@ func rebuildServer(q *request, s *Server) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	next := *s
+	next.Image, next.ImageID = q.obj.base(img), img.ID
 	if body.UserData != nil {
 		if len(*body.UserData) > maxUserData {
 			return reply{}, invalid("user_data", "must have at most %d bytes", maxUserData)
 		}
-		s.UserData = *body.UserData
+		next.UserData = *body.UserData
 	}
-	s.Status, s.Image, s.ImageID = statusRebuilding, q.obj.base(img), img.ID
-	m, machines := s.machine(q.obj), q.api.opt.Machines
+	s.Status = statusRebuilding
+	m, machines := next.machine(q.obj), q.api.opt.Machines
 	rep := actionReply(http.StatusCreated, q.begin(job{
 		command: "rebuild_server", about: []Subject{s.subject(), img.subject()}, locks: []Subject{s.subject()}, cuts: true,
 		work: func(ctx context.Context) error {
@@ -72,8 +74,10 @@ func rebuildServer(q *request, s *Server) (reply, error) {
 		},
 		done: func(_ *objects, err error) {
 			if s.Status = statusRunning; err != nil {
-				s.Status = statusOff
+				s.Status = statusOff // with whatever is left of the disk
+				return
 			}
+			s.Image, s.ImageID, s.UserData, s.Rescue = next.Image, next.ImageID, next.UserData, false
 		},
 	}))
 	rep.body.(map[string]any)["root_password"] = rootPassword(s)

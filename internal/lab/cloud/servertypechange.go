@@ -31,6 +31,9 @@ func changeType(q *request, s *Server) (reply, error) {
 	if err := s.fits(typ); err != nil {
 		return reply{}, err
 	}
+	if err := typ.offered(s.Location, q.now()); err != nil {
+		return reply{}, err
+	}
 	s.Status = statusMigrating
 	id, machines := s.ID, q.api.opt.Machines
 	return actionReply(http.StatusCreated, q.begin(job{
