@@ -5,15 +5,37 @@
 // There is no state file. What Flotilla knows of a resource lies in the
 // resource's own labels:
 //
-//	label                    on        value
-//	flotilla/fleet           all       name of the fleet that owns the resource
-//	flotilla/image           servers   image as declared at creation (escaped, see encodeLabel)
-//	flotilla/ssh-keys        servers   digest of the names in ssh_keys at creation
-//	flotilla/host-key        servers   fingerprint of the SSH host key: lower-case base32 of its SHA-256
-//	flotilla/host-key-next   servers   fingerprint of a host key that is being put in place
-//	flotilla/system          servers   32-character hash of the confirmed system's store path
-//	flotilla/commit          servers   commit of the last confirmed deployment
-//	flotilla/held            servers   "true" while somebody keeps the host where it was rolled back to
+//	label                      on              value
+//	flotilla/fleet             all             name of the fleet that owns the resource
+//	flotilla/image             servers         image as declared at creation (escaped, see encodeLabel)
+//	flotilla/ssh-keys          servers         digest of the names in ssh_keys at creation
+//	flotilla/user-data         servers         digest of user_data at creation
+//	flotilla/host-key          servers         fingerprint of the SSH host key: lower-case base32 of its SHA-256
+//	flotilla/host-key-next     servers         fingerprint of a host key that is being put in place
+//	flotilla/system            servers         32-character hash of the confirmed system's store path
+//	flotilla/commit            servers         commit of the last confirmed deployment
+//	flotilla/held              servers         "true" while somebody keeps the host where it was rolled back to
+//	flotilla/off               servers         Flotilla switched it off: "", or the Unix time until which that counts
+//	flotilla/shutdown          servers         "true" if the guest is asked to shut down before it is deleted
+//	flotilla/snapshot          servers         "true" if a snapshot is made before it is deleted
+//	flotilla/server            snapshots       name of the server that the snapshot was made of (escaped)
+//	flotilla/subnet.<range>    networks        ""; the fleet made this subnet: flotilla/subnet.10.0.1.0_24
+//	flotilla/route.<range>     networks        ""; the fleet made the route to this destination
+//	flotilla/rdns.<address>    see below       ""; the fleet set the reverse DNS of ipv4, ipv6 or this address
+//	flotilla/service.<port>    load balancers  ""; the fleet made the service on this port
+//	flotilla/target.<hash>     load balancers  ""; the fleet made the target ip=<address> or label_selector=<selector>
+//	flotilla/selector.<hash>   firewalls       ""; the fleet applied the firewall to servers by this label selector
+//	flotilla/lock              locks           name of the fleet whose lock the placement group is
+//	flotilla/lock-holder       locks           who holds it, for people (escaped, cut to fit)
+//	flotilla/lock-run          locks           the run that holds it (escaped)
+//	flotilla/lock-expires      locks           Unix time, by the API's clock, after which it may be broken
+//
+// Reverse DNS is on servers, primary IPs and load balancers. What has no labels
+// (subnets, routes, reverse DNS, services, targets, selectors) is the fleet's
+// if its owner carries the label for it; the label is written before the part
+// is made and taken off after it is gone, so one without a part may be left and
+// does no harm. A text that does not fit into a label's name is replaced by a
+// hash.
 //
 // A resource without flotilla/fleet=<this fleet> is never changed or deleted,
 // so several fleets and hand-made resources live in one project. Labels of the
@@ -66,6 +88,7 @@ type Client struct {
 	backoff time.Duration
 	actions *waiter
 	limit   *rateLimit
+	clock   *clock
 
 	mu    sync.Mutex // guards the catalog
 	types map[string]*hcloud.ServerType
@@ -94,8 +117,12 @@ func New(o Options) (*Client, error) {
 		given.Timeout = positive(given.Timeout, requestTimeout)
 		httpClient = &given
 	}
+	if httpClient.Transport == nil {
+		httpClient.Transport = http.DefaultTransport
+	}
 	limit := &rateLimit{next: httpClient.Transport}
-	httpClient.Transport = limit
+	clock := &clock{next: limit}
+	httpClient.Transport = clock
 	options := []hcloud.ClientOption{
 		hcloud.WithToken(o.Token.Reveal()),
 		hcloud.WithApplication("flotilla", o.Version),
@@ -106,7 +133,7 @@ func New(o Options) (*Client, error) {
 		options = append(options, hcloud.WithEndpoint(o.Endpoint))
 	}
 	c := &Client{
-		api: hcloud.NewClient(options...), token: o.Token, fleet: o.Fleet, limit: limit,
+		api: hcloud.NewClient(options...), token: o.Token, fleet: o.Fleet, limit: limit, clock: clock,
 		backoff: positive(o.RetryBackoff, defaultRetryBackoff),
 		image:   map[imageKey]*hcloud.Image{},
 	}
@@ -133,6 +160,17 @@ func positive(d, otherwise time.Duration) time.Duration {
 		return d
 	}
 	return otherwise
+}
+
+// lookUp finds one resource; nil is "there is none".
+func lookUp[T any](ctx context.Context, c *Client, what string, get func(context.Context) (*T, *hcloud.Response, error)) (*T, error) {
+	var found *T
+	err := c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
+		item, resp, err := get(ctx)
+		found = item
+		return resp, err
+	})
+	return found, err
 }
 
 // listed reads all pages of a list.

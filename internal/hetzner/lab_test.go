@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHmdrBZ3DCQ1qv6xmYPs1ZXvB
 // account is a lab's API without machines, and what was asked of it.
 type account struct {
 	*cloud.API
+	skew     atomic.Int64 // nanoseconds that the API's clock is ahead
 	mu       sync.Mutex
 	requests []string // "POST /servers"
 }
@@ -52,6 +54,7 @@ func (a *account) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body = http.NoBody
 	}
 	w := httptest.NewRecorder()
+	w.Header().Set("Date", time.Now().Add(time.Duration(a.skew.Load())).UTC().Format(http.TimeFormat))
 	a.ServeHTTP(w, req)
 	return w.Result(), nil
 }

@@ -21,6 +21,10 @@ const (
 	labelSystem      = prefix + "system"
 	labelCommit      = prefix + "commit"
 	labelHeld        = prefix + "held"
+	labelLock        = prefix + "lock"
+	labelLockHolder  = prefix + "lock-holder"
+	labelLockRun     = prefix + "lock-run"
+	labelLockExpires = prefix + "lock-expires"
 
 	maxLabel   = 63
 	hashMarker = "sha256_." // no escape sequence: a dot is no hexadecimal digit

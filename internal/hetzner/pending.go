@@ -2,7 +2,6 @@ package hetzner
 
 import (
 	"context"
-	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -233,25 +232,4 @@ func (c *Client) AddTarget(_ context.Context, _ int64, _ fleet.LoadBalancerTarge
 // RemoveTarget is part of provision.Provider.
 func (c *Client) RemoveTarget(_ context.Context, _ int64, _ fleet.LoadBalancerTarget, _ int64) error {
 	return notYet("RemoveTarget")
-}
-
-// TakeLock takes the fleet's lock for l.Run.
-func (c *Client) TakeLock(_ context.Context, _ fleet.Lock, _ time.Duration) (fleet.Lock, error) {
-	return fleet.Lock{}, notYet("TakeLock")
-}
-
-// RenewLock keeps the lock for another ttl.
-func (c *Client) RenewLock(_ context.Context, _ fleet.Lock, _ time.Duration) (fleet.Lock, error) {
-	return fleet.Lock{}, notYet("RenewLock")
-}
-
-// ReleaseLock gives the lock back.
-func (c *Client) ReleaseLock(_ context.Context, _ fleet.Lock) error { return notYet("ReleaseLock") }
-
-// BreakLock deletes the very lock that l is.
-func (c *Client) BreakLock(_ context.Context, _ fleet.Lock) error { return notYet("BreakLock") }
-
-// ReadLock tells who holds the lock; false: nobody.
-func (c *Client) ReadLock(_ context.Context) (fleet.Lock, bool, error) {
-	return fleet.Lock{}, false, notYet("ReadLock")
 }

@@ -86,7 +86,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // rateLimit remembers what the last answer said of the project's request
 // budget: a bucket that refills steadily and is full at reset.
 type rateLimit struct {
-	next http.RoundTripper // nil: the default
+	next http.RoundTripper
 
 	mu        sync.Mutex
 	total     int
@@ -96,11 +96,7 @@ type rateLimit struct {
 
 // RoundTrip implements http.RoundTripper.
 func (l *rateLimit) RoundTrip(req *http.Request) (*http.Response, error) {
-	next := l.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	resp, err := next.RoundTrip(req)
+	resp, err := l.next.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
