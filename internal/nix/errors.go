@@ -65,9 +65,20 @@ func joinHosts(failed map[string]*problem.Problem) error {
 
 // own is an error in eval.nix's own words.
 type own struct {
-	Message string `json:"message"`
-	Hint    string `json:"hint"`
+	said
+	Input string `json:"input"` // of the flake, that is not in the store
 	place
+}
+
+// ownWords finds them in a failure.
+func (o *opened) ownWords(err error) (own, bool) {
+	var w own
+	var f *failure
+	if !errors.As(err, &f) || f.message.Raw == nil {
+		return w, false
+	}
+	_, text, ok := strings.Cut(harmless(*f.message.Raw), o.mark)
+	return w, ok && json.Unmarshal([]byte(text), &w) == nil
 }
 
 // explain turns a failed evaluation into a problem: Nix's message, the place
@@ -86,21 +97,17 @@ func (o *opened) explain(host string, err error) *problem.Problem {
 	if !errors.As(err, &f) || f.message.Raw == nil {
 		return unexplained(subject, err)
 	}
-	raw := harmless(*f.message.Raw)
-	if _, text, ok := strings.Cut(raw, o.mark); ok {
-		var w own
-		if json.Unmarshal([]byte(text), &w) == nil {
-			return o.inOwnWords(w)
-		}
+	if w, ok := o.ownWords(err); ok {
+		return o.inOwnWords(w)
 	}
-	raw = o.relative(strings.TrimSpace(raw))
+	raw := o.relative(strings.TrimSpace(harmless(*f.message.Raw)))
 	first, rest, _ := strings.Cut(raw, "\n")
 	at := o.where(f.message)
 	return &problem.Problem{
 		Summary: subject + ": " + clip(first, 1, 1000),
 		At:      at,
 		Source:  o.sourceLines(at),
-		Detail:  clip(strings.Trim(rest, "\n"), maxMessageLines, maxMessageBytes),
+		Detail:  o.detail(rest, f.message, at),
 		Hints:   o.hints(raw, o.sourceLines(at)),
 	}
 }
@@ -120,6 +127,10 @@ func unexplained(subject string, err error) *problem.Problem {
 	switch {
 	case errors.Is(err, errTooMuch):
 		p.Cause = errTooMuch
+		return p
+	case outOfMemory(err):
+		p.Summary += fmt.Sprintf(": it needs more than %d MiB of memory", memoryOf(err)>>20)
+		p.Hints = []string{"Allow one evaluation more memory, evaluate fewer hosts at a time, or look for a list or a recursion without an end."}
 		return p
 	case errors.Is(err, context.Canceled):
 		p.Cause, p.Code = context.Canceled, problem.Cancelled

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -24,13 +23,20 @@ const maxEtcText = 256 << 10
 // store, ready for Build. Hosts are reported to sink as they end.
 func (e *Evaluator) Evaluate(ctx context.Context, s Source, hosts []string, sink progress.Sink) map[string]plans.Evaluation {
 	result := make(map[string]plans.Evaluation, len(hosts))
+	e.Each(ctx, s, hosts, sink, func(host string, one plans.Evaluation) { result[host] = one })
+	return result
+}
+
+// Each is Evaluate that hands on every host's result as soon as it is there,
+// one at a time.
+func (e *Evaluator) Each(ctx context.Context, s Source, hosts []string, sink progress.Sink, take func(host string, one plans.Evaluation)) {
 	o, err := e.open(ctx, s)
 	if err != nil {
 		p := asProblem(err)
 		for _, h := range hosts {
-			result[h] = plans.Evaluation{Err: p}
+			take(h, plans.Evaluation{Err: p})
 		}
-		return result
+		return
 	}
 	defer o.close()
 
@@ -54,14 +60,13 @@ func (e *Evaluator) Evaluate(ctx context.Context, s Source, hosts []string, sink
 			})
 			mu.Lock()
 			defer mu.Unlock()
-			result[host] = one
+			take(host, one)
 			done++
 			whole.Count(progress.Evaluate, done, int64(len(hosts)), "hosts")
 			return nil
 		})
 	}
 	_ = group.Wait() // failures are collected by host
-	return result
 }
 
 func asProblem(err error) *problem.Problem {
@@ -158,8 +163,8 @@ func (o *opened) readFiles(w *wire) {
 }
 
 func (o *opened) absolute(file string) (string, bool) {
-	rel, err := filepath.Rel(o.dir, file)
-	if err != nil || !filepath.IsLocal(rel) {
+	rel, ok := o.inRepo(file)
+	if !ok {
 		return "", false
 	}
 	return o.text(rel)

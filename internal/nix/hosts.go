@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -12,38 +13,65 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/problem"
 )
 
+// Settings are a hive's own: Colmena's meta.
+type Settings struct {
+	Name          string `json:"name"`
+	Description   string `json:"description"`
+	MachinesFile  string `json:"machinesFile"`  // of machines that build, absolute; "": Nix's own setting
+	AllowApplyAll bool   `json:"allowApplyAll"` // false: a deploy has to name its hosts
+}
+
 // Hosts gives the deployment settings of every host in the hive. Hosts that
 // fail are missing and named by the error (see ByHost); the others are
 // returned all the same. Without any host that could be read, the error is
 // about the hive.
 func (e *Evaluator) Hosts(ctx context.Context, s Source) (map[string]plans.Deployment, error) {
+	_, hosts, err := e.Hive(ctx, s)
+	return hosts, err
+}
+
+// Hive is Hosts together with the hive's own settings.
+func (e *Evaluator) Hive(ctx context.Context, s Source) (Settings, map[string]plans.Deployment, error) {
 	o, err := e.open(ctx, s)
 	if err != nil {
-		return nil, err
+		return Settings{}, nil, err
 	}
 	defer o.close()
 
 	// All in one process is cheap, but one bad host hides the others.
+	var all struct {
+		Settings Settings                    `json:"settings"`
+		Misnamed map[string]own              `json:"misnamed"` // hosts that cannot be because of their names
+		Hosts    map[string]plans.Deployment `json:"hosts"`
+	}
 	out, err := e.eval(ctx, o, "deployments", "")
 	if err == nil {
-		var all map[string]plans.Deployment
 		if err := json.Unmarshal(out.json, &all); err != nil {
-			return nil, fmt.Errorf("deployment settings of the hive: %w", err)
+			return Settings{}, nil, fmt.Errorf("deployment settings of the hive: %w", err)
 		}
-		return all, nil
+		return all.Settings, all.Hosts, joinHosts(o.misnamed(all.Misnamed))
 	}
 	if ctx.Err() != nil {
-		return nil, o.explain("", err)
+		return Settings{}, nil, o.explain("", err)
 	}
-	out, err = e.eval(ctx, o, "names", "")
-	if err != nil {
-		return nil, o.explain("", err)
+	var list struct {
+		Settings Settings       `json:"settings"`
+		Misnamed map[string]own `json:"misnamed"`
+		Names    []string       `json:"names"`
 	}
-	var names []string
-	if err := json.Unmarshal(out.json, &names); err != nil {
-		return nil, fmt.Errorf("names of the hive's hosts: %w", err)
+	if out, err = e.eval(ctx, o, "names", ""); err != nil {
+		return Settings{}, nil, o.explain("", err)
 	}
+	if err := json.Unmarshal(out.json, &list); err != nil {
+		return Settings{}, nil, fmt.Errorf("names of the hive's hosts: %w", err)
+	}
+	hosts, failed := e.singly(ctx, o, list.Names)
+	maps.Copy(failed, o.misnamed(list.Misnamed))
+	return list.Settings, hosts, joinHosts(failed)
+}
 
+// singly reads each host's settings in a process of its own.
+func (e *Evaluator) singly(ctx context.Context, o *opened, names []string) (map[string]plans.Deployment, map[string]*problem.Problem) {
 	var (
 		mu     sync.Mutex
 		good   = map[string]plans.Deployment{}
@@ -69,5 +97,13 @@ func (e *Evaluator) Hosts(ctx context.Context, s Source) (map[string]plans.Deplo
 		})
 	}
 	_ = group.Wait() // failures are collected by host
-	return good, joinHosts(failed)
+	return good, failed
+}
+
+func (o *opened) misnamed(all map[string]own) map[string]*problem.Problem {
+	failed := map[string]*problem.Problem{}
+	for name, w := range all {
+		failed[harmless(name)] = o.inOwnWords(w)
+	}
+	return failed
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -24,23 +25,52 @@ func within(dir, path string) bool {
 
 // position gives a place relative to the repository; zero for files outside.
 func (o *opened) position(file string, line, column int) problem.Position {
-	if !filepath.IsAbs(file) || !within(o.dir, file) {
-		return problem.Position{}
-	}
-	rel, err := filepath.Rel(o.dir, file)
-	if err != nil || rel == "." {
+	rel, ok := o.inRepo(file)
+	if !ok || rel == "." {
 		return problem.Position{}
 	}
 	return problem.Position{File: harmless(rel), Line: line, Column: column}
 }
 
-// relative takes the export folder's name out of a text.
+// inRepo gives a file that evaluation names by its path in the repository.
+func (o *opened) inRepo(file string) (string, bool) {
+	if !filepath.IsAbs(file) {
+		return "", false
+	}
+	for _, root := range o.roots {
+		if rel, err := filepath.Rel(root, file); err == nil && filepath.IsLocal(rel) {
+			return rel, true
+		}
+	}
+	return "", false
+}
+
+// relative takes the names of folders that hold the repository out of a text.
 func (o *opened) relative(text string) string {
-	text = strings.ReplaceAll(text, o.dir+"/", "")
-	if o.Dir != o.dir {
-		text = strings.ReplaceAll(text, strings.TrimRight(o.Dir, "/")+"/", "")
+	for _, root := range slices.Backward(o.roots) { // the longest first: one may end in another
+		text = strings.ReplaceAll(text, root+"/", "")
 	}
 	return text
+}
+
+// detail is the rest of a message, and below it the way through the user's own
+// files that led to where it failed.
+func (o *opened) detail(rest string, m message, at problem.Position) string {
+	const most = 8
+	var way []string
+	line := func(p problem.Position) problem.Position { p.Column = 0; return p }
+	seen := map[problem.Position]bool{line(at): true}
+	for _, t := range m.Trace {
+		from := o.position(t.File, t.Line, t.Column)
+		if from.File == "" || seen[line(from)] || len(way) == most {
+			continue
+		}
+		seen[line(from)] = true
+		what := clip(o.relative(strings.Join(strings.Fields(harmless(t.Raw)), " ")), 1, 200)
+		way = append(way, fmt.Sprintf("from %s: %s", from, what))
+	}
+	text := clip(strings.Trim(rest, "\n"), maxMessageLines, maxMessageBytes)
+	return strings.Trim(text+"\n"+strings.Join(way, "\n"), "\n")
 }
 
 var (

@@ -1,81 +1,53 @@
 package nix
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
+	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/process"
-	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
-// maxOutput bounds what one evaluation may print.
-const maxOutput = 128 << 20
-
-var errTooMuch = errors.New("it printed more than 128 MiB")
-
-// newMark gives a word that an evaluated tree cannot know.
-func newMark() string { return "flotilla-" + rand.Text() + " " }
-
-// output is what one evaluation left.
-type output struct {
-	json    []byte
-	servers []string // servers whose facts were read, sorted
-}
-
-// failure is an evaluation that ended with an error. Its messages are Nix's own, unchecked.
-type failure struct {
-	message message // zero if Nix printed none
-	cause   error   // the program's error
-}
-
-func (f *failure) Error() string { return f.cause.Error() }
-func (f *failure) Unwrap() error { return f.cause }
-
-// message is a line of Nix's internal-json log.
-type message struct {
-	Action string  `json:"action"`
-	Level  int     `json:"level"`
-	Msg    string  `json:"msg"`
-	Raw    *string `json:"raw_msg"` // errors only
-	place
-	Trace []struct { // innermost first
-		Raw string `json:"raw_msg"`
-		place
-	} `json:"trace"`
-}
-
-type place struct {
-	File   string `json:"file"`
-	Line   int    `json:"line"`
-	Column int    `json:"column"`
-}
-
-// Some versions of Nix put line and column behind the file's name too.
-var withPosition = regexp.MustCompile(`:\d+:\d+$`)
-
-func (p *place) clean() {
-	p.File = withPosition.ReplaceAllString(p.File, "")
-}
-
-// eval evaluates one attribute of eval.nix. An error is a *failure.
+// eval evaluates one attribute of eval.nix. What keeps it from that and can be
+// put right is put right: an input that is not in the store is fetched, and an
+// evaluation that ran out of its share of the memory gets all of it, alone. An
+// error of the evaluation is a *failure.
 func (e *Evaluator) eval(ctx context.Context, o *opened, attribute, host string) (output, error) {
+	for fetched := map[string]bool{}; ; {
+		out, err := e.evalAlone(ctx, o, attribute, host)
+		missing := o.inputMissing(err)
+		if err == nil || missing == "" || fetched[missing] {
+			return out, err
+		}
+		fetched[missing] = true
+		if err := e.fetch(ctx, o, missing); err != nil {
+			return output{}, err
+		}
+	}
+}
+
+func (e *Evaluator) evalAlone(ctx context.Context, o *opened, attribute, host string) (output, error) {
+	e.crowd.RLock()
+	out, err := e.evalOnce(ctx, o, attribute, host, e.limit)
+	e.crowd.RUnlock()
+	if !outOfMemory(err) || e.alone <= e.limit {
+		return out, err
+	}
+	e.crowd.Lock()
+	defer e.crowd.Unlock()
+	return e.evalOnce(ctx, o, attribute, host, e.alone)
+}
+
+func (e *Evaluator) evalOnce(ctx context.Context, o *opened, attribute, host string, memory int64) (output, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 
 	args := []string{"--eval", "--strict", "--json", "--show-trace", "--log-format", "internal-json"}
 	args = append(args, e.modeArgs(o)...)
-	args = append(args, "--argstr", "hive", o.hive, "--argstr", "facts", o.factsDir(), "--argstr", "mark", o.mark)
+	args = append(args, "--argstr", "input", o.inputFile())
 	if host != "" {
 		args = append(args, "--argstr", "host", host)
 	}
@@ -83,39 +55,69 @@ func (e *Evaluator) eval(ctx context.Context, o *opened, attribute, host string)
 
 	log := messages{mark: o.mark}
 	stdout := &limited{max: maxOutput}
-	_, err := process.Run(ctx, process.Command{
-		Program: "nix-instantiate", Args: args, Dir: o.tool, Env: e.environment(o), Stdout: stdout, Line: log.line,
-	})
+	command := process.Command{Program: "nix-instantiate", Args: args, Dir: o.tool, Env: e.environment(o), Stdout: stdout, Line: log.line}
+	command, err := bounded(command, memory)
+	if err == nil {
+		_, err = process.Run(ctx, command)
+	}
 	if stdout.over {
 		return output{}, &failure{cause: errTooMuch}
 	}
 	if err != nil {
-		return output{}, &failure{message: log.failed, cause: missingNix(err)}
+		return output{}, &failure{message: log.failed, last: log.last, memory: memory, cause: missingNix(err)}
 	}
 	return output{json: stdout.Bytes(), servers: log.readServers()}, nil
+}
+
+// bounded has a program refused more than so many bytes of memory; 0 is no
+// limit. A shell sets it, because a limit of ours would be that of all we start.
+func bounded(c process.Command, memory int64) (process.Command, error) {
+	if memory <= 0 {
+		return c, nil
+	}
+	program, err := exec.LookPath(c.Program)
+	if err != nil {
+		return c, &process.Error{Program: c.Program, ExitCode: -1, Cause: err}
+	}
+	const limit = `ulimit -S -d "$1" 2>/dev/null; shift; exec "$@"`
+	c.Args = append([]string{"-c", limit, "sh", strconv.FormatInt(memory>>10, 10), program}, c.Args...)
+	c.Program = "/bin/sh"
+	return c, nil
 }
 
 // modeArgs gives the options that make the two modes. Both compute the same
 // derivation. The trusted one writes it to the store; the untrusted one to a
 // store of its own, in which nothing is ever built, so that texts of generated
-// files can be read.
+// files can be read. A flake is restricted in both: it depends on its inputs
+// and on nothing of this machine, as under Nix's own flake commands.
 func (e *Evaluator) modeArgs(o *opened) []string {
-	if o.Trusted {
+	var args []string
+	switch {
+	case !o.Trusted:
+		args = []string{
+			"--option", "allow-import-from-derivation", "false",
+			"--option", "allowed-uris", "",
+			"--option", "substitute", "false", "--option", "max-jobs", "0", "--option", "builders", "",
+		}
+		if !o.blind {
+			args = append(args, "--read-write-mode", "--option", "fsync-metadata", "false") // of its own store
+		}
+	case o.flake != nil:
+		// what is pinned by its hash or revision may be fetched
+		args = []string{"--read-write-mode", "--option", "allowed-uris", "https:// http:// ssh:// git:// git+https:// git+ssh:// github: gitlab: sourcehut:"}
+	default:
 		return []string{"--read-write-mode"}
 	}
-	args := []string{
-		"--option", "restrict-eval", "true",
-		"--option", "allow-import-from-derivation", "false",
-		"--option", "allowed-uris", "",
-		"--option", "substitute", "false", "--option", "max-jobs", "0", "--option", "builders", "",
-		"-I", "flotilla-repo=" + o.dir,
-		"-I", "flotilla-tool=" + o.tool,
+	args = append(args, "--option", "restrict-eval", "true", "-I", "flotilla-tool="+o.tool)
+	if o.flake == nil {
+		args = append(args, "-I", "flotilla-repo="+o.dir)
+		for _, entry := range localEntries(e.opts.NixPath) {
+			args = append(args, "-I", entry)
+		}
+		return args
 	}
-	if !o.blind {
-		args = append(args, "--read-write-mode", "--option", "fsync-metadata", "false") // of its own store
-	}
-	for _, entry := range localEntries(e.opts.NixPath) {
-		args = append(args, "-I", entry)
+	for _, path := range o.flake.sources() {
+		args = append(args, "-I", "flotilla-input="+path)
 	}
 	return args
 }
@@ -143,7 +145,11 @@ func trustedEnvironment() []string {
 
 func (e *Evaluator) environment(o *opened) []string {
 	if o.Trusted {
-		return append(trustedEnvironment(), "NIX_PATH="+e.opts.NixPath)
+		path := e.opts.NixPath
+		if o.flake != nil {
+			path = "" // a flake has inputs instead
+		}
+		return append(trustedEnvironment(), "NIX_PATH="+path)
 	}
 	// A store of its own, no user's or machine's configuration, nothing in the environment.
 	return []string{
@@ -158,43 +164,6 @@ func (o *opened) remote() string {
 		return "dummy://"
 	}
 	return "local?root=" + o.storeRoot()
-}
-
-// prepare makes the store of an untrusted evaluation, before several
-// processes would do so at once and meet it half made.
-func (e *Evaluator) prepare(ctx context.Context, o *opened) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	e.probe(ctx, o)
-	if o.blind {
-		return nil
-	}
-	_, err := process.Run(ctx, process.Command{Program: "nix-store", Args: []string{"--init"}, Dir: o.tool, Env: e.environment(o)})
-	if err != nil {
-		return missingNix(err)
-	}
-	return nil
-}
-
-// probe finds out whether files in the machine's store are seen from a store
-// of one's own: not every Nix does so, and nixpkgs may lie there. Evaluation
-// is blind without: it has no store at all, and texts of generated files are
-// not known.
-func (e *Evaluator) probe(ctx context.Context, o *opened) {
-	for _, entry := range localEntries(e.opts.NixPath) {
-		path := entry[strings.IndexByte(entry, '=')+1:]
-		if !strings.HasPrefix(path, storepath.Dir+"/") {
-			continue
-		}
-		r, err := process.Run(ctx, process.Command{
-			Program: "nix-instantiate", Dir: o.tool, Env: e.environment(o),
-			Args: []string{"--eval", "--option", "restrict-eval", "true", "-I", "probed=" + path, "-E", "builtins.pathExists <probed>"},
-		})
-		if err != nil || strings.TrimSpace(string(r.Stdout)) != "true" {
-			o.blind = true
-			return
-		}
-	}
 }
 
 // localEntries gives the entries of a search path that are local, with links
@@ -234,60 +203,4 @@ func splitSearchPath(s string) []string {
 		}
 	}
 	return parts
-}
-
-// messages reads Nix's log.
-type messages struct {
-	mark string
-
-	mu      sync.Mutex
-	failed  message
-	servers []string
-}
-
-func (m *messages) line(line string) {
-	text, ok := strings.CutPrefix(line, "@nix ")
-	if !ok {
-		return
-	}
-	var msg message
-	if err := json.Unmarshal([]byte(text), &msg); err != nil || msg.Action != "msg" {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if msg.Raw != nil && msg.Level == 0 {
-		msg.clean()
-		for i := range msg.Trace {
-			msg.Trace[i].clean()
-		}
-		m.failed = msg // the last one ends the evaluation
-		return
-	}
-	// eval.nix's own traces name servers; others lack the mark.
-	if name, ok := strings.CutPrefix(msg.Msg, "trace: "+m.mark); ok && !slices.Contains(m.servers, name) {
-		m.servers = append(m.servers, name)
-	}
-}
-
-// readServers gives the servers whose facts were read, sorted.
-func (m *messages) readServers() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Sorted(slices.Values(m.servers))
-}
-
-// limited is a buffer that refuses more than max bytes.
-type limited struct {
-	bytes.Buffer
-	max  int
-	over bool
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > l.max {
-		l.over = true
-		return 0, fmt.Errorf("evaluation: %w", errTooMuch)
-	}
-	return l.Buffer.Write(p)
 }

@@ -60,23 +60,35 @@ func TestClip(t *testing.T) {
 
 func TestWorkers(t *testing.T) {
 	for _, c := range []struct {
-		cores  int
-		memory int64
-		want   int
-	}{{4, 0, 4}, {4, 64 << 30, 4}, {4, 3 << 30, 2}, {4, 1 << 20, 1}} {
-		if got := workers(c.cores, c.memory); got != c.want {
-			t.Errorf("workers(%d, %d) = %d, want %d", c.cores, c.memory, got, c.want)
+		cores        int
+		memory, each int64
+		want         int
+	}{{4, 0, 0, 4}, {4, 64 << 30, 0, 4}, {4, 3 << 30, 0, 2}, {4, 1 << 20, 0, 1}, {4, 3 << 30, 1 << 30, 3}, {4, 3 << 30, 8 << 30, 1}} {
+		if got := workers(c.cores, c.memory, c.each); got != c.want {
+			t.Errorf("workers(%d, %d, %d) = %d, want %d", c.cores, c.memory, c.each, got, c.want)
 		}
 	}
-	file := filepath.Join(t.TempDir(), "meminfo")
-	if err := os.WriteFile(file, []byte("MemTotal: 9 kB\nMemAvailable:    2048 kB\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if got := freeMemory(file); got != 2<<20 {
-		t.Errorf("free memory is %d", got)
-	}
-	if got := freeMemory(file + "x"); got != 0 {
-		t.Errorf("free memory of nothing is %d", got)
+}
+
+func TestFreeMemory(t *testing.T) {
+	const v2, v1 = "sys/fs/cgroup/", "sys/fs/cgroup/memory/"
+	machine := "MemTotal: 9 kB\nMemAvailable:    2048 kB\n"
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  int64
+	}{
+		"nothing":    {nil, 0},
+		"machine":    {map[string]string{"proc/meminfo": machine}, 2 << 20},
+		"no limit":   {map[string]string{"proc/meminfo": machine, v2 + "memory.max": "max\n", v2 + "memory.current": "5\n"}, 2 << 20},
+		"container":  {map[string]string{"proc/meminfo": machine, v2 + "memory.max": "1000\n", v2 + "memory.current": "500\n", v2 + "memory.stat": "anon 1\ninactive_file 200\n"}, 700},
+		"older":      {map[string]string{"proc/meminfo": machine, v1 + "memory.limit_in_bytes": "1000", v1 + "memory.usage_in_bytes": "500", v1 + "memory.stat": "total_inactive_file 100\n"}, 600},
+		"older, max": {map[string]string{"proc/meminfo": machine, v1 + "memory.limit_in_bytes": "9223372036854771712", v1 + "memory.usage_in_bytes": "500"}, 2 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := freeMemory(repo(t, c.files).Dir); got != c.want {
+				t.Errorf("free memory is %d, want %d", got, c.want)
+			}
+		})
 	}
 }
 

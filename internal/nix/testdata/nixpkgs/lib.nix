@@ -65,6 +65,7 @@ let
     mkForce = lib.mkOverride 50;
     mkBefore = v: v;
     types = {
+      addCheck = t: also: t // { check = v: t.check v && also v; };
       unspecified = type "anything" (_: true);
       str = type "string" isString;
       int = type "integer" builtins.isInt;
