@@ -76,7 +76,7 @@ func (h *hold) until(ctx context.Context) (context.Context, context.CancelFunc) 
 // after a cancel. Another holder is waited for as long as timeout says. A fleet
 // without a provider has the hosts' locks alone.
 func (f *Flow) locked(ctx context.Context, client *hetzner.Client, timeout time.Duration, do func(*hold) error) error {
-	if client == nil || true {
+	if client == nil {
 		return do(nil)
 	}
 	return f.holding(ctx, client, timeout, do)
@@ -122,7 +122,8 @@ func (f *Flow) take(ctx context.Context, l locker, timeout time.Duration) (fleet
 			return taken, err
 		case stale:
 			report.Note(progress.Lock, fmt.Sprintf("breaks the lock of %s: its time is over, so that run is dead", describe(other)))
-			if err := l.BreakLock(ctx, other); err != nil {
+			// Another who waits may have been faster: then it is as if it were held.
+			if err := l.BreakLock(ctx, other); err != nil && !isLost(err) && !isTaken(err) {
 				return fleet.Lock{}, err
 			}
 			continue
@@ -231,8 +232,23 @@ func either(ctx context.Context, a, b <-chan struct{}) <-chan struct{} {
 	return both
 }
 
-// holder tells who has the lock that could not be taken.
-func holder(err error) (l fleet.Lock, stale, held bool) { return fleet.Lock{}, false, false }
+// holder tells who has the lock that could not be taken. Something else of the
+// lock's name is nobody's lock, and never broken.
+func holder(err error) (l fleet.Lock, stale, held bool) {
+	var taken *hetzner.LockTakenError
+	if !errors.As(err, &taken) || taken.Lock.Expires == 0 {
+		return fleet.Lock{}, false, false
+	}
+	return taken.Lock, taken.Stale, true
+}
+
+func isTaken(err error) bool {
+	_, _, held := holder(err)
+	return held
+}
 
 // isLost tells whether a lock that was ours is ours no more.
-func isLost(err error) bool { return false }
+func isLost(err error) bool {
+	var lost *hetzner.LockLostError
+	return errors.As(err, &lost)
+}
