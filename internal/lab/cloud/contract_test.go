@@ -251,7 +251,7 @@ func (w *world) is(path, field, want string) {
 	}
 }
 
-const longEnough = 250 * time.Millisecond // to be seen while it runs
+const longEnough = 150 * time.Millisecond // to be seen while it runs
 
 // deeds does each deed in a lab of its own, where resource is made by create:
 // it begins as a running action, keeps other actions off, can be found by every
