@@ -1,49 +1,54 @@
 package cloud
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
 
 const (
-	labelName  = `[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?`
-	dnsLabel   = `[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?`
 	reserved   = "hetzner.cloud/"
+	nameSize   = 63
 	prefixSize = 253
 )
 
-// labelRules checks keys and values; patterns are compiled per call of
-// newLabelRules, which checkLabels and selectLabels use once each.
-type labelRules struct{ name, prefix *regexp.Regexp }
-
-func newLabelRules() labelRules {
-	return labelRules{
-		name:   regexp.MustCompile(`^` + labelName + `$`),
-		prefix: regexp.MustCompile(`^` + dnsLabel + `(?:\.` + dnsLabel + `)*$`),
-	}
+func alphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-func (r labelRules) key(key string) bool {
+// word tells whether text is 1 to 63 letters, digits and bytes of between, with
+// a letter or a digit at both ends.
+func word(text, between string) bool {
+	if text == "" || len(text) > nameSize || !alphanumeric(text[0]) || !alphanumeric(text[len(text)-1]) {
+		return false
+	}
+	for i := range len(text) {
+		if !alphanumeric(text[i]) && strings.IndexByte(between, text[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func goodKey(key string) bool {
 	prefix, name, has := strings.Cut(key, "/")
 	if !has {
-		return r.name.MatchString(key)
+		return word(key, "._-")
 	}
-	return len(prefix) <= prefixSize && r.prefix.MatchString(prefix) && r.name.MatchString(name)
+	return len(prefix) <= prefixSize && prefix == strings.ToLower(prefix) && word(name, "._-") &&
+		!slices.ContainsFunc(strings.Split(prefix, "."), func(part string) bool { return !word(part, "-") })
 }
 
-func (r labelRules) value(value string) bool { return value == "" || r.name.MatchString(value) }
+func goodValue(value string) bool { return value == "" || word(value, "._-") }
 
 // checkLabels refuses what the API refuses as labels of a resource.
 func checkLabels(labels map[string]string) error {
-	rules := newLabelRules()
 	for key, value := range labels {
 		switch {
-		case !rules.key(key):
+		case !goodKey(key):
 			return invalid("labels", "label key %q is not correctly formatted", key)
 		case strings.HasPrefix(key, reserved):
 			return invalid("labels", "label key %q uses the reserved prefix %s", key, reserved)
-		case !rules.value(value):
+		case !goodValue(value):
 			return invalid("labels", "label value %q (key: %s) is not correctly formatted", value, key)
 		}
 	}
@@ -53,7 +58,7 @@ func checkLabels(labels map[string]string) error {
 // selectLabels parses a label selector: terms k, !k, k=v, k==v, k!=v,
 // k in (a,b), k notin (a,b), joined by commas. "" selects everything.
 func selectLabels(selector string) (func(map[string]string) bool, error) {
-	p := &selectorParser{text: selector, rules: newLabelRules()}
+	p := &selectorParser{text: selector}
 	var terms []func(map[string]string) bool
 	for p.space(); p.at < len(p.text); p.space() {
 		if len(terms) > 0 && !p.take(",") {
@@ -71,9 +76,8 @@ func selectLabels(selector string) (func(map[string]string) bool, error) {
 }
 
 type selectorParser struct {
-	text  string
-	at    int
-	rules labelRules
+	text string
+	at   int
 }
 
 func (p *selectorParser) space() {
@@ -104,7 +108,7 @@ func (p *selectorParser) key() (string, error) {
 	p.space()
 	start := p.at
 	key := p.word()
-	if !p.rules.key(key) {
+	if !goodKey(key) {
 		return "", invalid("label_selector", "invalid identifier at position %d", start)
 	}
 	return key, nil
@@ -114,7 +118,7 @@ func (p *selectorParser) val() (string, error) {
 	p.space()
 	start := p.at
 	value := p.word()
-	if !p.rules.value(value) {
+	if !goodValue(value) {
 		return "", invalid("label_selector", "invalid value at position %d", start)
 	}
 	return value, nil
