@@ -129,7 +129,7 @@ degraded or not bootable · 5 refused (lock, hold, protection) · 64 usage ·
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.verify() }
 	root.AddCommand(
 		newPlanCommand(s), newDeployCommand(s), newRollbackCommand(s), newReleaseCommand(s),
-		newDestroyCommand(s), newAdoptCommand(s), newUnlockCommand(s),
+		newDestroyCommand(s), newAdoptCommand(s), newImportCommand(s), newUnlockCommand(s),
 		newStatusCommand(s), newHistoryCommand(s), newFactsCommand(s), newCheckCommand(s),
 		newEvalCommand(s), newBuildCommand(s), newActionCommand(s), newLabCommand(), newDemoCommand(s), newVersionCommand(s),
 	)
