@@ -9,6 +9,7 @@
 #   make lint     gofmt, vet, golangci-lint, shellcheck                 network for the linter
 #   make e2e      integration and end to end in the lab                 Docker, Nix
 #   make test     the ci tier: lint, unit, e2e; nothing is skipped      sets all of it up
+#   make clients  the hcloud CLI and Terraform against the lab's API    the two (.ci/clients)
 #   make fuzz     each fuzz target for FUZZTIME (default 30s)           Nix, git
 #   make demo     the product in a few minutes                          sets all of it up
 
@@ -19,7 +20,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PARTS := internal/generation/scripts
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
 
-.PHONY: demo test unit e2e lint fuzz build image clean
+.PHONY: demo test unit e2e lint clients fuzz build image clean
 
 demo:
 	@start=$$(date +%s); \
@@ -44,6 +45,9 @@ lint:
 	shellcheck .ci/* internal/lab/nixos/image/files/lab-init $$(find internal -name '*.sh' ! -path '$(PARTS)/*')
 	cat $(PARTS)/base.sh $$(find $(PARTS) -name '*.sh' ! -name base.sh ! -name main.sh) $(PARTS)/main.sh | shellcheck -s sh -
 	$(GO) mod tidy -diff
+
+clients:
+	@.ci/clients
 
 fuzz:
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz

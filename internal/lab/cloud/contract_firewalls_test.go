@@ -92,7 +92,6 @@ func TestFirewallRefusals(t *testing.T) {
 		{"renamed to a taken name", "PUT", w.at("firewalls", "named"), `{"name":"found"}`, 409, "uniqueness_error", ""},
 		{"no such firewall", "GET", "/firewalls/5", "", 404, "not_found", ""},
 		{"no such server", "POST", apply, `{"apply_to":[{"type":"server","server":{"id":5}}]}`, 404, "firewall_resource_not_found", ""},
-		{"no target", "POST", apply, `{"apply_to":[]}`, 422, "invalid_input", "apply_to"},
 		{"applied twice", "POST", apply, `{"apply_to":[` + on("web") + `]}`, 422, "firewall_already_applied", ""},
 		{"twice in one call", "POST", "/firewalls", `{"name":"x","apply_to":[` + on("web") + `,` + on("web") + `]}`, 422, "firewall_already_applied", ""},
 		{"selector twice", "POST", w.at("firewalls", "found") + "/actions/apply_to_resources",
@@ -108,6 +107,11 @@ func TestFirewallRefusals(t *testing.T) {
 		t.Errorf("after what was refused there are %d firewalls (%v)", len(all), err)
 	}
 	w.do(w.at("firewalls", "named")+remove, `{"remove_from":[`+on("bare")+`]}`) // it never had it: no error
+	for call, body := range map[string]string{apply: `{"apply_to":[]}`, w.at("firewalls", "named") + remove: `{"remove_from":[]}`} {
+		if actions, ok := w.want(http.StatusCreated, "POST", call, body)["actions"].([]any); !ok || len(actions) != 0 {
+			t.Errorf("%s with no resource: actions are %v, want none", call, actions)
+		}
+	}
 	for i := range 3 {
 		w.make("firewalls", "more", fmt.Sprintf(`{"name":"more%d","apply_to":[%s]}`, i, on("web")))
 	}

@@ -332,9 +332,6 @@ func applyFirewall(q *request, v *Firewall) (reply, error) {
 	if err := q.decode(&body); err != nil {
 		return reply{}, err
 	}
-	if len(body.ApplyTo) == 0 {
-		return reply{}, invalid("apply_to", "must not be empty")
-	}
 	if err := v.checkTargets(q.obj, "apply_to", body.ApplyTo); err != nil {
 		return reply{}, err
 	}
@@ -342,16 +339,14 @@ func applyFirewall(q *request, v *Firewall) (reply, error) {
 }
 
 // withdrawFirewall is remove_from_resources. Until the action ends the firewall
-// is in use; what it was not applied to is no error.
+// is in use; what it was not applied to is no error. Here as in applyFirewall the
+// Terraform provider sends empty lists too, which is no error either.
 func withdrawFirewall(q *request, v *Firewall) (reply, error) {
 	var body struct {
 		RemoveFrom []firewallTarget `json:"remove_from"`
 	}
 	if err := q.decode(&body); err != nil {
 		return reply{}, err
-	}
-	if len(body.RemoveFrom) == 0 {
-		return reply{}, invalid("remove_from", "must not be empty")
 	}
 	jobs := []job{}
 	for _, t := range body.RemoveFrom {

@@ -83,8 +83,10 @@ func (k kind[T]) serve(q *request) (reply, error) {
 	if q.method != http.MethodPost || run == nil {
 		return reply{}, noSuch
 	}
-	if err := k.free(q, v); err != nil {
-		return reply{}, err
+	if q.rest[2] != "change_dns_ptr" {
+		if err := k.free(q, v); err != nil {
+			return reply{}, err
+		}
 	}
 	return run(q, v)
 }

@@ -40,7 +40,8 @@ func (p *PrimaryIP) pointer(a netip.Addr) string {
 }
 
 // changePointer is change_dns_ptr of whatever has the given addresses; null
-// gives an address its standard name back.
+// gives an address its standard name back. No lock is in its way, nor
+// does it take one: reverse DNS is no part of a server.
 func changePointer(q *request, about Subject, ips ...*PrimaryIP) (reply, error) {
 	var body struct {
 		IP     string  `json:"ip"`
@@ -64,7 +65,7 @@ func changePointer(q *request, about Subject, ips ...*PrimaryIP) (reply, error) 
 	}
 	p := ips[i]
 	return actionReply(http.StatusCreated, q.begin(job{
-		command: "change_dns_ptr", about: []Subject{about}, locks: []Subject{about, p.subject()},
+		command: "change_dns_ptr", about: []Subject{about},
 		done: func(_ *objects, err error) {
 			if err != nil {
 				return

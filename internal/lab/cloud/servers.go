@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 const (
@@ -217,7 +218,7 @@ func (r *serverRequest) server(q *request) (*Server, error) {
 		if !ok {
 			return nil, invalid("ssh_keys", "SSH key not found")
 		}
-		s.SSHKeys = append(s.SSHKeys, key.PublicKey)
+		s.SSHKeys = append(s.SSHKeys, strings.TrimSpace(key.PublicKey))
 	}
 	return s, nil
 }

@@ -11,7 +11,7 @@ import (
 type SSHKey struct {
 	Meta
 	Fingerprint string `json:"fingerprint"` // MD5, as the API gives it
-	PublicKey   string `json:"public_key"`
+	PublicKey   string `json:"public_key"`  // as it came, with its last newline
 }
 
 func sshKeyKind() kind[*SSHKey] {
@@ -39,7 +39,7 @@ func sshKeyKind() kind[*SSHKey] {
 		if err != nil || len(strings.TrimSpace(string(rest))) > 0 {
 			return reply{}, invalid("public_key", "must be one OpenSSH public key")
 		}
-		v := &SSHKey{Fingerprint: ssh.FingerprintLegacyMD5(key), PublicKey: strings.TrimSpace(body.PublicKey)}
+		v := &SSHKey{Fingerprint: ssh.FingerprintLegacyMD5(key), PublicKey: body.PublicKey}
 		for _, other := range q.obj.SSHKeys {
 			if other.Fingerprint == v.Fingerprint {
 				return reply{}, taken("SSH key with the same fingerprint")
