@@ -39,6 +39,15 @@ func each[In, Out any](in map[string]In, convert func(string, In) Out) map[strin
 	return out
 }
 
+// retype gives the same texts as another type.
+func retype[Out, In ~string](in []In) []Out {
+	var out []Out
+	for _, v := range in {
+		out = append(out, Out(v))
+	}
+	return out
+}
+
 func (n networkEntry) network() fleet.Network {
 	out := fleet.Network{
 		IPRange: n.IPRange, ExposeRoutesToVSwitch: n.ExposeRoutesToVSwitch,
@@ -156,7 +165,7 @@ func (s serviceEntry) service() fleet.LoadBalancerService {
 		},
 		HealthCheck: fleet.HealthCheck{
 			Protocol: string(h.Protocol), Port: h.Port, Interval: int(h.Interval), Timeout: int(h.Timeout), Retries: h.Retries,
-			Domain: h.HTTP.Domain, Path: h.HTTP.Path, Response: h.HTTP.Response, StatusCodes: h.HTTP.StatusCodes, TLS: h.HTTP.TLS,
+			Domain: h.HTTP.Domain, Path: h.HTTP.Path, Response: h.HTTP.Response, StatusCodes: retype[string](h.HTTP.StatusCodes), TLS: h.HTTP.TLS,
 		},
 	}
 }

@@ -2,12 +2,10 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +18,10 @@ type checker struct {
 	*source
 	file *fleetFile
 	open reader // nil: no file that flotilla.yaml names can be read
+
+	taken    map[string]string   // network and address → server or load balancer
+	assigned map[string]string   // primary IP → server
+	spread   map[string][]string // placement group → servers
 }
 
 func (c *checker) check(root *node) {
@@ -30,9 +32,16 @@ func (c *checker) check(root *node) {
 	c.hive(root)
 	c.provider(root)
 	c.ssh(root)
+	c.taken, c.assigned, c.spread = map[string]string{}, map[string]string{}, map[string][]string{}
 	c.networks(root.good("networks"))
 	c.sshKeys(root.good("ssh_keys"))
+	c.firewalls(root.good("firewalls"))
+	c.placementGroups(root.good("placement_groups"))
+	c.primaryIPs(root.good("primary_ips"))
+	c.volumes(root.good("volumes"))
 	c.servers(root.good("servers"))
+	c.loadBalancers(root.good("load_balancers"))
+	c.moved(root.good("moved"))
 	c.hosts(root.good("hosts"))
 	c.rollout(root.good("rollout"))
 }
@@ -98,9 +107,9 @@ var envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
 func (c *checker) provider(root *node) {
 	if root.get("provider") == nil {
-		for _, section := range []string{"servers", "networks", "ssh_keys"} {
-			if n := root.good(section); n != nil && len(n.fields) > 0 {
-				c.report(n.key, section+" are declared, but no provider to create them at",
+		for _, section := range c.file.sections() {
+			if n := root.good(section.name); n != nil && len(n.fields) > 0 {
+				c.report(n.key, section.name+" are declared, but no provider to create them at",
 					"Add a section: provider: {hetzner: {token: {env: HCLOUD_TOKEN}}}")
 				return
 			}
@@ -186,7 +195,7 @@ func (c *checker) ssh(root *node) {
 
 func (c *checker) sshAddress(n *node, address string) {
 	network, private := strings.CutPrefix(address, privatePrefix)
-	names := slices.Collect(maps.Keys(c.file.Networks))
+	names := names(c.file.Networks)
 	switch {
 	case private:
 		if _, ok := c.file.Networks[network]; !ok {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -20,15 +19,11 @@ func (c *checker) sshKeys(section *node) {
 		}
 		k, where := c.file.SSHKeys[f.name], join("ssh_keys", f.name)
 		public := f.value.get("public_key")
-		switch {
-		case public != nil && k.Existing:
-			c.report(public.key, where+" has both public_key and existing", "Keep public_key for a key that this fleet creates, existing: true for one that is already at the provider.")
-		case public == nil && !k.Existing && !bad(f.value.get("existing")):
-			c.report(f.value.key, where+" has no public_key", "Add public_key: ssh-ed25519 AAAA…, or existing: true for a key of that name that is already at the provider.")
-		}
-		if k.Existing {
-			c.existingKey(f)
+		if c.existing(f, where, "an SSH key", k.Existing) {
 			continue
+		}
+		if public == nil && !bad(f.value.get("existing")) {
+			c.report(f.value.key, where+" has no public_key", "Add public_key: ssh-ed25519 AAAA…, or existing: true for a key of that name that is already at the provider.")
 		}
 		c.name(f.value.key, "an SSH key of the fleet", f.name)
 		c.labels(f.value.good("labels"), k.Labels)
@@ -50,17 +45,6 @@ func (c *checker) sshKeys(section *node) {
 }
 
 func bad(n *node) bool { return n != nil && n.bad }
-
-// existingKey checks the name of a key that somebody else named, and that
-// nothing is declared which Flotilla would have to change.
-func (c *checker) existingKey(f field) {
-	if f.name == "" || len(f.name) > 255 || strings.ContainsFunc(f.name, unicode.IsControl) {
-		c.report(f.value.key, fmt.Sprintf("%s cannot be the name of an SSH key", quote(f.name)), "Write the name that the provider's console shows.")
-	}
-	if l := f.value.get("labels"); l != nil {
-		c.report(l.key, "labels of an existing key are not the fleet's to change", "Remove labels here, or existing: true.")
-	}
-}
 
 var (
 	errPrivateKey  = errors.New("this is a private key")

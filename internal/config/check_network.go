@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 )
 
@@ -12,7 +11,7 @@ import (
 func zoneOf(location string) string {
 	switch location {
 	case "fsn1", "nbg1", "hel1":
-		return "eu-central"
+		return zoneEurope
 	case "ash":
 		return "us-east"
 	case "hil":
@@ -33,13 +32,8 @@ func privateRanges() []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16")}
 }
 
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
-
-func (c *checker) name(at position, what, name string) {
-	if !namePattern.MatchString(name) {
-		c.report(at, fmt.Sprintf("%s cannot be the name of %s", quote(name), what),
-			"Use 1 to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends.")
-	}
+func private(p netip.Prefix) bool {
+	return slices.ContainsFunc(privateRanges(), func(r netip.Prefix) bool { return r.Bits() <= p.Bits() && r.Contains(p.Addr()) })
 }
 
 func (c *checker) networks(section *node) {
@@ -47,18 +41,21 @@ func (c *checker) networks(section *node) {
 		return
 	}
 	for _, f := range section.fields {
+		network, where := c.file.Networks[f.name], join("networks", f.name)
+		if !f.value.bad && c.existing(f, where, "a network", network.Existing) {
+			continue
+		}
 		c.name(f.value.key, "a network", f.name)
 		if f.value.bad {
 			continue
 		}
-		network, where := c.file.Networks[f.name], join("networks", f.name)
 		c.labels(f.value.good("labels"), network.Labels)
-		n := c.need(f.value, "ip_range", where, "Add for example ip_range: 10.0.0.0/16")
 		var whole netip.Prefix
-		if n != nil {
+		if n := c.need(f.value, "ip_range", where, "Add for example ip_range: 10.0.0.0/16"); n != nil {
 			whole = c.networkRange(n, network.IPRange)
 		}
-		c.subnets(f.value.good("subnets"), where, network, whole)
+		subnets := c.subnets(f.value.good("subnets"), where, network, whole)
+		c.routes(f.value.good("routes"), where, network, whole, subnets)
 	}
 }
 
@@ -67,7 +64,7 @@ func (c *checker) networkRange(n *node, text string) netip.Prefix {
 	if !ok {
 		return netip.Prefix{}
 	}
-	if !slices.ContainsFunc(privateRanges(), func(r netip.Prefix) bool { return r.Bits() <= p.Bits() && r.Contains(p.Addr()) }) {
+	if !private(p) {
 		c.report(n.value, fmt.Sprintf("%s is not a private range", p), "Use a part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.")
 	}
 	if p.Bits() > maxNetworkBits {
@@ -87,20 +84,28 @@ func (c *checker) cidr(n *node, example, text string) (netip.Prefix, bool) {
 		c.report(n.value, fmt.Sprintf("%s is not an IP range", quote(text)), hint)
 		return netip.Prefix{}, false
 	}
-	if p.Masked() != p {
-		c.report(n.value, fmt.Sprintf("%s is an address in a range, not a range", p), fmt.Sprintf("Did you mean %q?", p.Masked()))
-		return netip.Prefix{}, false
-	}
-	return p, true
+	return p, c.masked(n, p)
 }
 
-func (c *checker) subnets(section *node, where string, network networkEntry, whole netip.Prefix) {
-	if section == nil {
-		return
+func (c *checker) masked(n *node, p netip.Prefix) bool {
+	if p.Masked() != p {
+		c.report(n.value, fmt.Sprintf("%s is an address in a range, not a range", p), fmt.Sprintf("Did you mean %q?", p.Masked()))
+		return false
 	}
-	type placed struct {
-		prefix netip.Prefix
-		line   int
+	return true
+}
+
+// placed is a range in the file.
+type placed struct {
+	prefix  netip.Prefix
+	line    int
+	vswitch bool
+}
+
+// subnets gives the ranges that are good.
+func (c *checker) subnets(section *node, where string, network networkEntry, whole netip.Prefix) []placed {
+	if section == nil {
+		return nil
 	}
 	var before []placed
 	for i, n := range section.items {
@@ -110,6 +115,7 @@ func (c *checker) subnets(section *node, where string, network networkEntry, who
 		s := network.Subnets[i]
 		of := fmt.Sprintf("subnet %d of %s", i+1, where)
 		c.need(n, "network_zone", of, "Add for example network_zone: eu-central")
+		c.vswitch(n, of, s)
 		v := c.need(n, "ip_range", of, "Add for example ip_range: 10.0.1.0/24")
 		if v == nil {
 			continue
@@ -130,67 +136,80 @@ func (c *checker) subnets(section *node, where string, network networkEntry, who
 				c.report(v.value, fmt.Sprintf("subnet %s overlaps %s in line %d", p, b.prefix, b.line), "Choose ranges that share no address.")
 			}
 		}
-		before = append(before, placed{p, v.value.line})
+		before = append(before, placed{p, v.value.line, s.Type == subnetVSwitch})
+	}
+	return before
+}
+
+func (c *checker) vswitch(n *node, of string, s subnetEntry) {
+	id := n.get("vswitch_id")
+	switch {
+	case bad(n.get("type")) || bad(id):
+	case s.Type == subnetVSwitch && id == nil:
+		c.report(n.key, of+" has no vswitch_id", "Add vswitch_id: with the vSwitch's number in the Robot console.")
+	case s.Type == subnetVSwitch && s.VSwitchID == 0:
+		c.report(id.value, "0 is not the number of a vSwitch", "Write the vSwitch's number in the Robot console.")
+	case s.Type != subnetVSwitch && id != nil:
+		c.report(id.key, of+" has a vswitch_id, but is not of type vswitch", "Write type: vswitch, or remove vswitch_id.")
+	}
+	if zone := n.good("network_zone"); zone != nil && s.Type == subnetVSwitch && s.NetworkZone != zoneEurope {
+		c.report(zone.value, fmt.Sprintf("zone %s has no vSwitches", s.NetworkZone), "Write network_zone: "+zoneEurope)
 	}
 }
 
-// fixedIP checks the address of a server in a network that exists.
-func (c *checker) fixedIP(n *node, text, name string) (netip.Addr, bool) {
-	network := c.file.Networks[name]
-	ip, err := netip.ParseAddr(text)
-	if err != nil || !ip.Is4() {
-		hint := "Write an IPv4 address, for example 10.0.1.3, or remove the line and the provider chooses one."
-		if p, err := netip.ParsePrefix(text); err == nil {
-			hint = fmt.Sprintf("Did you mean %q?", p.Addr())
-		}
-		c.report(n.value, fmt.Sprintf("%s is not an IPv4 address", quote(text)), hint)
-		return netip.Addr{}, false
+func (c *checker) routes(section *node, where string, network networkEntry, whole netip.Prefix, subnets []placed) {
+	if section == nil {
+		return
 	}
-	whole, err := netip.ParsePrefix(network.IPRange)
-	if err != nil {
-		return ip, true // the network's own problem says enough
-	}
-	var ranges []string
-	for _, s := range network.Subnets {
-		p, err := netip.ParsePrefix(s.IPRange)
-		if err != nil {
-			return ip, true
-		}
-		ranges = append(ranges, p.String())
-		if !p.Contains(ip) {
+	before := subnets
+	for i, n := range section.items {
+		if n.bad || i >= len(network.Routes) {
 			continue
 		}
-		if why := reserved(ip, whole, p); why != "" {
-			c.report(n.value, fmt.Sprintf("%s is %s and cannot be given to a server", ip, why), "Choose another address of "+p.String()+".")
+		r, of := network.Routes[i], fmt.Sprintf("route %d of %s", i+1, where)
+		if v := c.need(n, "destination", of, "Add for example destination: 0.0.0.0/0"); v != nil {
+			if p, ok := c.destination(v, r.Destination, before); ok {
+				before = append(slices.Clip(before), placed{prefix: p, line: v.value.line})
+			}
 		}
-		return ip, true
+		if v := c.need(n, "gateway", of, "Add gateway: with the private address of the server that takes it."); v != nil {
+			c.gateway(v, r.Gateway, whole, subnets)
+		}
 	}
-	if len(ranges) > 0 {
-		c.report(n.value, fmt.Sprintf("%s lies in no subnet of network %s", ip, quote(name)), fmt.Sprintf("Its subnets: %s.", list(ranges)))
-	}
-	return ip, true
 }
 
-// reserved says why an address of a subnet belongs to the provider, or "".
-func reserved(ip netip.Addr, network, subnet netip.Prefix) string {
-	switch ip {
-	case network.Addr().Next():
-		return "the gateway of the network"
-	case subnet.Addr():
-		return "the first address of its subnet"
-	case last(subnet):
-		return "the broadcast address of its subnet"
-	case netip.AddrFrom4([4]byte{172, 31, 1, 1}):
-		return "reserved by the provider"
+func (c *checker) destination(n *node, text string, before []placed) (netip.Prefix, bool) {
+	p, ok := c.cidr(n, "192.168.2.0/24", text)
+	if !ok {
+		return p, false
 	}
-	return ""
+	everything := p.Bits() == 0
+	if !everything && !private(p) {
+		c.report(n.value, fmt.Sprintf("%s is not a private range", p), "A route leads to a part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, or to everything: 0.0.0.0/0.")
+	}
+	for _, b := range before {
+		// Everything may have a route beside those for parts of it.
+		if b.prefix == p || b.prefix.Overlaps(p) && !everything && b.prefix.Bits() > 0 {
+			c.report(n.value, fmt.Sprintf("destination %s overlaps %s in line %d", p, b.prefix, b.line), "Routes lead to ranges that share no address with subnets and other routes.")
+		}
+	}
+	return p, true
 }
 
-// last is the highest address of an IPv4 range.
-func last(p netip.Prefix) netip.Addr {
-	a := p.Addr().As4()
-	for bit := p.Bits(); bit < 32; bit++ {
-		a[bit/8] |= 0x80 >> (bit % 8)
+func (c *checker) gateway(n *node, text string, whole netip.Prefix, subnets []placed) {
+	ip, err := netip.ParseAddr(text)
+	switch {
+	case err != nil || !ip.Is4():
+		c.report(n.value, fmt.Sprintf("gateway %s is not an IPv4 address", quote(text)), "Write the private address of the server that takes the traffic, for example 10.0.1.2.")
+	case !whole.IsValid():
+	case !whole.Contains(ip):
+		c.report(n.value, fmt.Sprintf("gateway %s lies outside its network %s", ip, whole), "Write the private address of a server in the network.")
+	case ip == whole.Addr().Next() || ip == metadataGateway():
+		c.report(n.value, fmt.Sprintf("gateway %s is the provider's own", ip), "Write the private address of a server in the network.")
+	case slices.ContainsFunc(subnets, func(s placed) bool { return s.vswitch && s.prefix.Contains(ip) }):
+		c.report(n.value, fmt.Sprintf("gateway %s lies in a vSwitch", ip), "Write the private address of a server in a subnet of type cloud.")
 	}
-	return netip.AddrFrom4(a)
 }
+
+// metadataGateway is reserved in every network.
+func metadataGateway() netip.Addr { return netip.AddrFrom4([4]byte{172, 31, 1, 1}) }

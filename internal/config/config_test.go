@@ -32,7 +32,7 @@ func TestErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Parse("flotilla.yaml", data)
+			_, err = parse("flotilla.yaml", data, inside(dir, dir))
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -70,60 +70,6 @@ func sel(t *testing.T, s string) fleet.Selector {
 
 func diff(a, b fleet.Fleet) string {
 	return cmp.Diff(a, b, cmp.Comparer(func(a, b fleet.Selector) bool { return a.String() == b.String() }), cmpopts.EquateEmpty())
-}
-
-func TestFull(t *testing.T) {
-	data, err := os.ReadFile("testdata/full.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := Parse("full.yaml", data)
-	if err != nil {
-		t.Fatal(problem.Text(err))
-	}
-	want := fleet.Fleet{
-		Name:    "acme",
-		Hive:    fleet.Hive{File: "nix/hive.nix"},
-		Hetzner: &fleet.Hetzner{Token: fleet.EnvRef{Env: "HCLOUD_TOKEN"}, Endpoint: "http://127.0.0.1:8080/v1", PollInterval: 100 * time.Millisecond},
-		SSH:     fleet.SSH{User: "deploy", Port: 2222, Key: fleet.EnvRef{Env: "FLOTILLA_SSH_KEY"}, Address: "private.internal"},
-		Networks: map[string]fleet.Network{"internal": {IPRange: "10.0.0.0/16", Labels: map[string]string{"env": "prod"}, Subnets: []fleet.Subnet{
-			{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.0.1.0/24"}, {Type: "cloud", NetworkZone: "us-east", IPRange: "10.0.2.0/24"},
-		}}},
-		SSHKeys: map[string]fleet.SSHKey{
-			"deploy":    {PublicKey: "KEY deploy@example"},
-			"me@laptop": {Existing: true},
-		},
-		Servers: map[string]fleet.Server{
-			"web-1": {
-				ServerType: "cx22", Image: "debian-12", Locations: []string{"nbg1", "fsn1"}, SSHKeys: []string{"deploy", "me@laptop"},
-				Networks: map[string]fleet.Attachment{"internal": {IP: "10.0.1.3"}}, DeleteProtection: true, PublicNet: fleet.PublicNet{EnableIPv4: true, EnableIPv6: true},
-				Labels: map[string]string{"acme.example/role": "web", "empty": ""},
-			},
-			"db.eu": {ServerType: "cax11", Image: "os=nixos", Locations: []string{"hel1"}, SSHKeys: []string{"deploy"}, Networks: map[string]fleet.Attachment{"internal": {}}, PublicNet: fleet.PublicNet{EnableIPv4: true, EnableIPv6: true}},
-		},
-		Hosts: []fleet.HostSettings{
-			{Selector: sel(t, "web-1"), Address: "web-1.example.com", HostKey: "KEY deploy@example"},
-			{Selector: sel(t, "@web,!web-9"), Health: []fleet.Check{
-				{HTTP: &fleet.HTTPCheck{URL: "https://www.example.com/healthz", Status: 204, Body: "ok", Via: "dns"}, Within: 90 * time.Second},
-				{HTTP: &fleet.HTTPCheck{URL: "http://www.example.com", Status: 200, Via: "host"}, Within: time.Minute},
-				{Units: &fleet.UnitsCheck{Active: []string{"nginx.service", "getty@tty1.service"}}, Within: time.Minute},
-				{TCP: &fleet.TCPCheck{Port: 5432}, Within: 5 * time.Second},
-				{Command: &fleet.CommandCheck{Argv: []string{"pg_isready", "--quiet"}}, Within: time.Minute},
-			}},
-			{Selector: sel(t, "*")},
-		},
-		Rollout: fleet.Rollout{
-			Waves: []fleet.Selector{sel(t, "@canary"), sel(t, "web-*,db.eu")}, MaxParallel: 4, MaxUnavailable: 2,
-			OnFailure: fleet.Continue, ActivationTimeout: 90 * time.Second, ConfirmTimeout: time.Minute, KeepGenerations: 0,
-		},
-	}
-	key := strings.Fields(string(data[strings.Index(string(data), "ssh-ed25519"):]))
-	public := key[0] + " " + key[1] + " " + key[2]
-	want.SSHKeys["deploy"] = fleet.SSHKey{PublicKey: public}
-	want.Hosts[0].HostKey = public
-	if d := diff(want, got); d != "" {
-		t.Errorf("(-want +got)\n%s", d)
-	}
 }
 
 func TestDefaults(t *testing.T) {

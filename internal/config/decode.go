@@ -43,7 +43,10 @@ func (s *source) value(n *node, v reflect.Value, path string) {
 		case kindSequence, kindNull:
 		}
 	case *portText:
-		s.portText(n, target, path)
+		s.textOrDigits(n, (*string)(target), path, "a port, a range of ports or any", `Write for example 443, "1024-5000" or any.`)
+		return
+	case *statusCode:
+		s.textOrDigits(n, (*string)(target), path, "an HTTP status", `Write for example 200 or "2??".`)
 		return
 	case *seconds:
 		s.seconds(n, target, path)

@@ -48,13 +48,13 @@ func envExample(path string) string {
 	return "Write token: {env: HCLOUD_TOKEN}, and set the variable HCLOUD_TOKEN where flotilla runs."
 }
 
-// portText takes one port as a number, too.
-func (s *source) portText(n *node, target *portText, path string) {
+// textOrDigits takes a number where people write one for a text.
+func (s *source) textOrDigits(n *node, target *string, path, want, hint string) {
 	switch {
 	case n.kind == kindText, n.kind == kindNumber && decimal.MatchString(n.text):
-		*target = portText(n.text)
+		*target = n.text
 	default:
-		s.wrongType(n, path, "a port, a range of ports or any", `Write for example 443, "1024-5000" or any.`)
+		s.wrongType(n, path, want, hint)
 	}
 }
 

@@ -82,7 +82,7 @@ const (
 	checkPath      = "/"
 )
 
-func checkStatuses() []string { return []string{"2??", "3??"} }
+func checkStatuses() []statusCode { return []statusCode{"2??", "3??"} }
 
 // listenPort is the default of listen_port, 0 for none.
 func (s *serviceEntry) listenPort() int {

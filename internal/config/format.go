@@ -69,10 +69,9 @@ func (w *writer) value(v reflect.Value) *item {
 	case duration:
 		return w.text(value.String())
 	case portText:
-		if decimal.MatchString(string(value)) {
-			return &item{kind: kindNumber, text: string(value)}
-		}
-		return w.text(string(value))
+		return w.digits(string(value))
+	case statusCode:
+		return w.digits(string(value))
 	case userData:
 		return w.text(value.Text)
 	case dnsNames:
@@ -105,6 +104,14 @@ func (w *writer) value(v reflect.Value) *item {
 	default:
 		return w.text(v.String())
 	}
+}
+
+// digits writes a number without quotes.
+func (w *writer) digits(s string) *item {
+	if decimal.MatchString(s) {
+		return &item{kind: kindNumber, text: s}
+	}
+	return w.text(s)
 }
 
 func (w *writer) text(s string) *item {

@@ -213,7 +213,7 @@ func serviceOf(s fleet.LoadBalancerService) serviceEntry {
 		},
 		HealthCheck: balancerCheck{
 			Protocol: checkProtocol(h.Protocol), Port: h.Port, Interval: seconds(h.Interval), Timeout: seconds(h.Timeout), Retries: h.Retries,
-			HTTP: checkHTTP{Domain: h.Domain, Path: h.Path, Response: h.Response, StatusCodes: h.StatusCodes, TLS: h.TLS},
+			HTTP: checkHTTP{Domain: h.Domain, Path: h.Path, Response: h.Response, StatusCodes: retype[statusCode](h.StatusCodes), TLS: h.TLS},
 		},
 	}
 	orDefaults(&out.HealthCheck)

@@ -25,7 +25,7 @@ type pair struct {
 }
 
 // maxLine is how long a line with several values may get.
-const maxLine = 100
+const maxLine = 120
 
 // block writes a mapping or list, one element per line. The cursor is where
 // its first line begins.

@@ -16,6 +16,9 @@ type oneOrMore []string
 // portText is a port, a range of ports or "any"; one port may be a number.
 type portText string
 
+// statusCode is an HTTP status, or a pattern of them; it may be a number.
+type statusCode string
+
 // seconds may be written as a number, as the provider's API has it, or as a
 // duration.
 type seconds int

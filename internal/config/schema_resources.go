@@ -155,11 +155,11 @@ type balancerCheck struct {
 }
 
 type checkHTTP struct {
-	Domain      string   `yaml:"domain" doc:"Sent as Host."`
-	Path        string   `yaml:"path" doc:"What is asked for; / when absent."`
-	Response    string   `yaml:"response" doc:"Text that the answer must hold."`
-	StatusCodes []string `yaml:"status_codes" doc:"Wanted statuses, ? stands for any digit; 2?? and 3?? when absent."`
-	TLS         bool     `yaml:"tls" doc:"Asks over TLS."`
+	Domain      string       `yaml:"domain" doc:"Sent as Host."`
+	Path        string       `yaml:"path" doc:"What is asked for; / when absent."`
+	Response    string       `yaml:"response" doc:"Text that the answer must hold."`
+	StatusCodes []statusCode `yaml:"status_codes" doc:"Wanted statuses, ? stands for any digit; 2?? and 3?? when absent."`
+	TLS         bool         `yaml:"tls" doc:"Asks over TLS."`
 }
 
 // targetEntry holds exactly one of Server, LabelSelector and IP.
