@@ -3,6 +3,7 @@ package cloud_test
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"testing"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
@@ -146,6 +147,19 @@ func TestVolumesWaitForTheirServer(t *testing.T) {
 	w.settle(first)
 	w.do(w.at("volumes", "b")+"/actions/attach", server)
 	w.is(w.at("servers", "web"), "server.volumes", fmt.Sprintf(`[%d,%d]`, w.named["a"], w.named["b"]))
+}
+
+// A lab that is stopped meanwhile has not made what it was about to make.
+func TestVolumeCutOffByARestart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "objects.json")
+	f := start(t, cloud.Options{StateFile: file})
+	s := f.server("web")
+	slow := start(t, cloud.Options{StateFile: file, ActionLatency: longEnough})
+	w := &world{fixture: slow, named: map[string]int64{}}
+	w.want(http.StatusCreated, "POST", "/volumes", fmt.Sprintf(`{"name":"v","size":10,"server":%d}`, s.ID))
+	again := &world{fixture: start(t, cloud.Options{StateFile: file}), named: map[string]int64{}}
+	again.is("/volumes", "volumes", "[]")
+	again.is(fmt.Sprintf("/servers/%d", s.ID), "server.volumes", "[]")
 }
 
 func TestVolumeClient(t *testing.T) {

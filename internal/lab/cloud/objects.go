@@ -111,9 +111,15 @@ func (a *API) settle() error {
 			act.finish(a.opt.Now(), &ActionError{Code: "action_failed", Message: "the lab was stopped while the action ran"})
 		}
 	}
+	// What was being made never came to be.
+	a.obj.Volumes = slices.DeleteFunc(a.obj.Volumes, func(v *Volume) bool { return v.Status == volumeCreating })
+	a.obj.Images = slices.DeleteFunc(a.obj.Images, func(i *StoredImage) bool { return i.Image.Status == imageCreating })
 	ctx, cancel := context.WithTimeout(a.ctx, time.Minute)
 	defer cancel()
 	for _, s := range slices.Clone(a.obj.Servers) {
+		if typ, ok := lookUp(serverTypes(), ref{name: s.ServerType}); ok && s.Disk == 0 {
+			s.Disk = typ.Disk // kept by a lab that did not know of disks yet
+		}
 		power, err := a.opt.Machines.Power(ctx, s.ID)
 		if err != nil {
 			return fmt.Errorf("server %s: %w", s.Name, err)
