@@ -259,6 +259,8 @@ func (d *deployment) rollout(ctx context.Context) error {
 // conclude fills in what a result ends with.
 func (f *Flow) conclude(result *plans.Result, err error) {
 	result.Duration = f.now().Sub(result.Started)
+	result.Resources = append([]plans.ResourceResult{}, result.Resources...) // in JSON [] and not null
+	result.Hosts = append([]plans.HostResult{}, result.Hosts...)
 	result.ExitCode = plans.CodeOf(outcomes(result.Hosts))
 	if err != nil {
 		result.ExitCode = problem.Worse(result.ExitCode, problem.CodeOf(err))

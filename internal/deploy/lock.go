@@ -134,7 +134,7 @@ func (f *Flow) take(ctx context.Context, l locker, timeout time.Duration) (fleet
 			report.Note(progress.Lock, "waits for "+describe(other))
 			told = f.now()
 		}
-		if err := pause(ctx, askAgain); err != nil {
+		if err := pause(ctx, min(askAgain, deadline.Sub(f.now()))); err != nil {
 			return fleet.Lock{}, err
 		}
 	}

@@ -95,6 +95,8 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 			if opts.Only != OnlyHosts {
 				desired, actual := limit(opts.On, tags, merged.Fleet, seen.account)
 				input.PendingResources = provision.Diff(desired, actual, provision.Options{})
+				desired, actual = limit(opts.On, tags, headTree.Fleet, seen.account)
+				input.PendingResources = stillToCome(input.PendingResources, provision.Diff(desired, actual, leave))
 				pendingCost = seen.cost(standing(seen.account), merged.Fleet)
 			}
 			pending, gaps := f.pendingHosts(ctx, w, evaluator, merged, mergedHosts, seen.account)
@@ -108,6 +110,14 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 		plan.This.Cost, plan.Pending.Cost = seen.cost(baseTree.Fleet, headTree.Fleet), pendingCost
 	}
 	return plan, nil
+}
+
+// stillToCome leaves out what is as the head wants it already: no deploy takes
+// it back to the base.
+func stillToCome(pending, ahead []plans.Resource) []plans.Resource {
+	return slices.DeleteFunc(pending, func(p plans.Resource) bool {
+		return !slices.ContainsFunc(ahead, func(a plans.Resource) bool { return a.Kind == p.Kind && a.Name == p.Name })
+	})
 }
 
 // revisions resolves base and head.

@@ -34,10 +34,7 @@ func ResultMarkdown(r plans.Result, budget Budget) string {
 type resultMarkdown struct{ planMarkdown }
 
 func (m *resultMarkdown) result(r plans.Result) {
-	title := outcomeCounts(r.Hosts)
-	if title == "" {
-		title = "no host touched"
-	}
+	title := outcomeTitle(r)
 	m.printf("### Flotilla %s of %s: %s\n\n", prose(r.Command), code(r.Fleet), title)
 	m.verdict(r)
 	m.hostTable(r.Hosts)

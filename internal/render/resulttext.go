@@ -49,11 +49,7 @@ func (t *resultText) result(r plans.Result) {
 		}
 		t.blank()
 	}
-	counts := outcomeCounts(r.Hosts)
-	if counts == "" {
-		counts = "no host touched"
-	}
-	end := counts
+	end := outcomeTitle(r)
 	if d := duration(r.Duration); d != "" {
 		end += ", in " + d
 	}

@@ -37,6 +37,31 @@ func outcomeCounts(hosts []plans.HostResult) string {
 	return strings.Join(out, ", ")
 }
 
+// outcomeTitle is what became of the hosts, or of the resources if the command
+// was about no host.
+func outcomeTitle(r plans.Result) string {
+	if counts := outcomeCounts(r.Hosts); counts != "" {
+		return counts
+	}
+	done := 0
+	for _, x := range r.Resources {
+		if x.Done {
+			done++
+		}
+	}
+	about := r.Command == "destroy" || r.Command == "adopt"
+	switch n := len(r.Resources); {
+	case n == 0 && about && r.ExitCode == problem.OK:
+		return "there was nothing to do"
+	case n == 0 || done == 0 && !about:
+		return "no host touched"
+	case done == n:
+		return plural(n, "change") + " made, no host touched"
+	default:
+		return fmt.Sprintf("%d of %s made, no host touched", done, plural(n, "change"))
+	}
+}
+
 // outcomes lists the outcomes, worst first.
 func outcomes() []fleet.Outcome {
 	return []fleet.Outcome{fleet.Unknown, fleet.NotBootable, fleet.Degraded, fleet.RolledBack, fleet.Failed,
