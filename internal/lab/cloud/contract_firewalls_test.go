@@ -93,7 +93,7 @@ func TestFirewallRefusals(t *testing.T) {
 		{"no such firewall", "GET", "/firewalls/5", "", 404, "not_found", ""},
 		{"no such server", "POST", apply, `{"apply_to":[{"type":"server","server":{"id":5}}]}`, 404, "firewall_resource_not_found", ""},
 		{"applied twice", "POST", apply, `{"apply_to":[` + on("web") + `]}`, 422, "firewall_already_applied", ""},
-		{"twice in one call", "POST", "/firewalls", `{"name":"x","apply_to":[` + on("web") + `,` + on("web") + `]}`, 422, "firewall_already_applied", ""},
+		{"twice in one call", "POST", "/firewalls", `{"name":"x","apply_to":[` + on("web") + `,` + on("web") + `]}`, 422, "server_already_added", ""},
 		{"selector twice", "POST", w.at("firewalls", "found") + "/actions/apply_to_resources",
 			`{"apply_to":[{"type":"label_selector","label_selector":{"selector":"tier"}}]}`, 422, "firewall_already_applied", ""},
 		{"private server", "POST", apply, `{"apply_to":[` + on("bare") + `]}`, 422, "private_net_only_server", ""},

@@ -127,6 +127,17 @@ func TestAttachToABusyNetwork(t *testing.T) {
 	w.do(w.at("servers", "web")+"/actions/attach_to_network", network)
 }
 
+func TestNetworkIsFull(t *testing.T) {
+	w := newWorld(t, cloud.Options{})
+	privateNetwork(w)
+	for i := range 100 {
+		w.make("servers", "s", serverBody(fmt.Sprintf("s%d", i), fmt.Sprintf(`,"start_after_create":false,"networks":[%d]`, w.named["n"])))
+	}
+	w.refuses([]refusal{{
+		"the 101st", "POST", "/servers", serverBody("last", fmt.Sprintf(`,"networks":[%d]`, w.named["n"])), 403, "resource_limit_exceeded", "",
+	}})
+}
+
 func TestRoutesAndAliasesClient(t *testing.T) {
 	f := start(t, cloud.Options{})
 	n := f.network("n", "10.0.0.0/16", "10.0.1.0/24")

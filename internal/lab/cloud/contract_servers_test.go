@@ -1,9 +1,12 @@
 package cloud_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
@@ -277,5 +280,85 @@ func TestServerFailures(t *testing.T) {
 	}
 	if after := fmt.Sprint(w.get(path)); after != before {
 		t.Errorf("a deletion that failed left its mark:\n%s\n%s", before, after)
+	}
+}
+
+// guest is machines whose guests never stop by themselves, and that note what
+// they were made from.
+type guest struct {
+	cloud.None
+	mu    sync.Mutex
+	made  []cloud.Machine
+	calls []string
+}
+
+func (g *guest) note(call string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls = append(g.calls, call)
+}
+
+func (g *guest) Create(_ context.Context, m cloud.Machine) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.made = append(g.made, m)
+	return nil
+}
+
+func (g *guest) Shutdown(ctx context.Context, _ int64) error {
+	g.note("asked")
+	<-ctx.Done()
+	g.note("cut off")
+	return ctx.Err()
+}
+
+func (g *guest) PowerOff(context.Context, int64) error { g.note("power off"); return nil }
+
+// A guest that does not stop leaves the server running, until its power is cut.
+func TestGuestThatDoesNotStop(t *testing.T) {
+	g := &guest{}
+	w := newWorld(t, cloud.Options{Machines: g})
+	w.make("servers", "web", serverBody("web", ""))
+	path := w.at("servers", "web")
+	w.do(path+"/actions/shutdown", "")
+	w.is(path, "server.status", `"running"`)
+	w.is(path, "server.locked", "false")
+	w.do(path+"/actions/shutdown", "") // asking again changes nothing
+	w.do(path+"/actions/enable_backup", "")
+	w.do(path+"/actions/poweroff", "")
+	w.is(path, "server.status", `"off"`)
+	if want := []string{"asked", "cut off", "power off"}; !slices.Equal(g.calls, want) {
+		t.Errorf("the machine was told %q, want %q", g.calls, want)
+	}
+}
+
+// A rebuild makes the machine anew: same server, same addresses, and the old
+// user data unless new ones come along.
+func TestRebuildKeepsWhatItShould(t *testing.T) {
+	g := &guest{}
+	w := newWorld(t, cloud.Options{Machines: g})
+	privateNetwork(w)
+	w.make("ssh_keys", "k", `{"name":"k","public_key":"`+publicKey(t, 1)+`"}`)
+	w.make("servers", "web", serverBody("web", fmt.Sprintf(`,"user_data":"old","networks":[%d],"ssh_keys":[%d]`, w.named["n"], w.named["k"])))
+	path := w.at("servers", "web")
+	before := w.get(path)
+	w.do(path+"/actions/rebuild", `{"image":"debian-13"}`)
+	w.do(path+"/actions/rebuild", `{"image":310557661,"user_data":"new"}`)
+	w.do(path+"/actions/rebuild", `{"image":310557661,"user_data":""}`)
+	after := w.get(path)
+	for _, field := range []string{"id", "name", "public_net", "private_net", "created", "labels", "server_type", "status"} {
+		if was, is := part(before, "server."+field), part(after, "server."+field); fmt.Sprint(was) != fmt.Sprint(is) {
+			t.Errorf("%s was %v and is %v", field, was, is)
+		}
+	}
+	var told []string
+	for _, m := range g.made {
+		told = append(told, m.OS+" "+m.UserData)
+		if first := g.made[0]; m.ID != first.ID || m.IPv4 != first.IPv4 || len(m.Private) != 1 || m.Private[0] != first.Private[0] || len(m.SSHKeys) != 1 {
+			t.Errorf("machine %+v, at first %+v", m, first)
+		}
+	}
+	if want := []string{"debian old", "debian old", "nixos new", "nixos "}; !slices.Equal(told, want) {
+		t.Errorf("machines were made from %q, want %q", told, want)
 	}
 }

@@ -233,7 +233,8 @@ func (f *Firewall) checkTargets(o *objects, field string, targets []firewallTarg
 	already := func(what string) error {
 		return fail(http.StatusUnprocessableEntity, "firewall_already_applied", "firewall is already applied to "+what)
 	}
-	servers, selectors := slices.Clone(f.Servers), slices.Clone(f.Selectors)
+	var servers []int64
+	selectors := slices.Clone(f.Selectors)
 	for _, t := range targets {
 		s, err := t.resolve(o, field)
 		if err != nil {
@@ -246,8 +247,11 @@ func (f *Firewall) checkTargets(o *objects, field string, targets []firewallTarg
 			selectors = append(selectors, t.LabelSelector.Selector)
 			continue
 		}
-		if slices.Contains(servers, s.ID) {
+		if slices.Contains(f.Servers, s.ID) {
 			return already(fmt.Sprintf("server %d", s.ID))
+		}
+		if slices.Contains(servers, s.ID) {
+			return fail(http.StatusUnprocessableEntity, "server_already_added", fmt.Sprintf("server %d is named twice", s.ID))
 		}
 		if !s.public() {
 			return privateOnly(s)
