@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -21,6 +22,9 @@ import (
 
 // connectTimeout bounds one attempt to log in.
 const connectTimeout = 20 * time.Second
+
+// errNoHostKey says why a host must not be logged in to.
+var errNoHostKey = errors.New("no SSH host key of it is known")
 
 // targets finds out how to reach hosts. It is made once the account is known.
 type targets struct {
@@ -114,8 +118,8 @@ func (t *targets) of(host string, d plans.Deployment) (remote.Target, error) {
 	}
 	if hasServer && len(target.HostKeys)+len(target.KnownHosts) == 0 {
 		return remote.Target{}, &problem.Problem{
-			Summary: fmt.Sprintf("no SSH host key of %s is known, so it cannot be told from an impostor", host),
-			Detail:  "Its server was taken over and has none in its labels.",
+			Summary: fmt.Sprintf("%s cannot be told from an impostor", host), Cause: errNoHostKey,
+			Detail: "Its server was taken over and has none in its labels.",
 			Hints: []string{
 				fmt.Sprintf("Read it on the server (cat /etc/ssh/ssh_host_ed25519_key.pub) and set hosts.%s.host_key in %s,", host, configFile) +
 					fmt.Sprintf(" or: flotilla adopt %s --host-key '%s=ssh-ed25519 AAAA…'; known_hosts of OpenSSH counts too.", host, host),

@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -74,6 +75,9 @@ func (d *deployment) deploy(ctx context.Context) error {
 	}
 	// Before anything is bought it must be certain that it can be logged in to.
 	if err := d.reach(ctx); err != nil {
+		return err
+	}
+	if err := d.checkReach(); err != nil {
 		return err
 	}
 	if err := d.approve(ctx); err != nil {
@@ -187,6 +191,18 @@ func (d *deployment) reach(ctx context.Context) (err error) {
 		d.targets, err = d.flow.targets(ctx, d.tree.Fleet, d.account)
 	}
 	return err
+}
+
+// checkReach refuses hosts that exist and could not be logged in to. What this
+// deploy makes has its address and key only then.
+func (d *deployment) checkReach() error {
+	var failed []error
+	for _, host := range slices.Sorted(maps.Keys(d.hosts)) {
+		if _, err := d.targets.of(host, d.hosts[host]); err != nil && (d.opts.Only == OnlyHosts || errors.Is(err, errNoHostKey)) {
+			failed = append(failed, err)
+		}
+	}
+	return joinProblems(failed)
 }
 
 func (d *deployment) facts() fleet.Facts { return provision.Facts(d.tree.Fleet, d.account, d.leave()) }

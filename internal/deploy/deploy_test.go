@@ -207,7 +207,7 @@ func TestKnownHosts(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"web", "unknown"} {
-		if got, err := ts.of(host, plans.Deployment{}); err == nil || !strings.Contains(err.Error(), "no SSH host key of "+host) {
+		if got, err := ts.of(host, plans.Deployment{}); !errors.Is(err, errNoHostKey) {
 			t.Errorf("%s: %+v, %v", host, got, err)
 		}
 	}

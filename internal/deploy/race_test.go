@@ -1,0 +1,72 @@
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/progress"
+)
+
+const raceFleet = `fleet: acme
+provider: {hetzner: {token: {env: HCLOUD_TOKEN}, poll_interval: 10ms}}
+ssh_keys:
+  deploy: {public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHmdrBZ3DCQ1qv6xmYPs1ZXvBfk0BQMnQtzqTHIlyWmc deploy}
+servers:
+  web: {server_type: cx22, image: debian-13, location: nbg1, ssh_keys: [deploy]}
+  db: {server_type: cx22, image: debian-13, location: nbg1, ssh_keys: [deploy]}
+`
+
+// fleetRepo makes a fleet repo without hosts.
+func fleetRepo(t *testing.T, flotillaYAML string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"flotilla.yaml": flotillaYAML, "hive.nix": "{ }"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "-m", "Begin"}} {
+		git := exec.CommandContext(t.Context(), "git", args...) //nolint:gosec // words of the test
+		git.Dir = dir
+		if out, err := git.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	return dir
+}
+
+// Two deploys of one fleet at the same time, with all that a deploy does:
+// exactly one goes on, and makes everything once.
+func TestTwoDeploysRacing(t *testing.T) {
+	server, dir := labAPI(t), fleetRepo(t, raceFleet)
+	env := map[string]string{"HCLOUD_TOKEN": labToken, "HCLOUD_ENDPOINT": server.URL + "/v1"}
+	results, codes := make([]plans.Result, 2), map[problem.Code]int{}
+	other := []chan struct{}{make(chan struct{}), make(chan struct{})} // closed at the end of each
+	var racing sync.WaitGroup
+	for i := range results {
+		racing.Go(func() {
+			defer close(other[i])
+			f := &Flow{Dir: dir, Getenv: func(k string) string { return env[k] }, Sink: progress.Discard, By: "run"}
+			results[i], _ = f.Deploy(t.Context(), Options{Only: OnlyInfra, Approve: func(Intent) error {
+				<-other[1-i] // who gets here lets the other one try
+				return nil
+			}})
+		})
+	}
+	racing.Wait()
+	for _, r := range results {
+		codes[r.ExitCode]++
+	}
+	if codes[problem.OK] != 1 || codes[problem.Refused] != 1 {
+		t.Fatalf("exit codes %v: %+v", codes, results)
+	}
+	again, err := (&Flow{Dir: dir, Getenv: func(k string) string { return env[k] }, Sink: progress.Discard, By: "run"}).Deploy(t.Context(), Options{Only: OnlyInfra})
+	if err != nil || len(again.Resources) != 0 {
+		t.Errorf("a third run: %+v, %v", again.Resources, err)
+	}
+}
