@@ -35,7 +35,7 @@ func (r *serverRequest) parts(q *request, s *Server) (serverParts, error) {
 		p.firewalls = append(p.firewalls, f)
 	}
 	if len(p.firewalls) > 0 {
-		if !r.public() {
+		if v4, v6 := r.publicVersions(); !v4 && !v6 {
 			return p, privateOnly(s)
 		}
 		if err := s.takesFirewalls(q.obj, p.firewalls...); err != nil {
@@ -61,10 +61,10 @@ func (r *serverRequest) parts(q *request, s *Server) (serverParts, error) {
 	return p, nil
 }
 
-// public tells whether the server is to have a public interface.
-func (r *serverRequest) public() bool {
+// publicVersions tells whether the server is to have a public IPv4 and IPv6.
+func (r *serverRequest) publicVersions() (v4, v6 bool) {
 	p := r.PublicNet
-	return p == nil || p.EnableIPv4 == nil || *p.EnableIPv4 || p.EnableIPv6 == nil || *p.EnableIPv6
+	return p == nil || p.EnableIPv4 == nil || *p.EnableIPv4, p == nil || p.EnableIPv6 == nil || *p.EnableIPv6
 }
 
 // join makes the firewalls hold for a server from its first moment on.

@@ -128,13 +128,8 @@ type serverRequest struct {
 	Firewalls        []struct {
 		Firewall ref `json:"firewall"`
 	} `json:"firewalls"`
-	PlacementGroup ref `json:"placement_group"`
-	PublicNet      *struct {
-		EnableIPv4 *bool  `json:"enable_ipv4"`
-		EnableIPv6 *bool  `json:"enable_ipv6"`
-		IPv4       *int64 `json:"ipv4"`
-		IPv6       *int64 `json:"ipv6"`
-	} `json:"public_net"`
+	PlacementGroup ref               `json:"placement_group"`
+	PublicNet      *publicNetRequest `json:"public_net"`
 }
 
 // createServer answers with the actions create_server, attach_volume for each
@@ -225,11 +220,7 @@ func (r *serverRequest) server(q *request) (*Server, error) {
 
 // place gives a new server its addresses.
 func (r *serverRequest) place(q *request, s *Server) error {
-	public4, public6 := true, true
-	if p := r.PublicNet; p != nil {
-		public4 = p.EnableIPv4 == nil || *p.EnableIPv4
-		public6 = p.EnableIPv6 == nil || *p.EnableIPv6
-	}
+	public4, public6 := r.publicVersions()
 	if !public4 && !public6 && len(r.Networks) == 0 && (r.StartAfterCreate == nil || *r.StartAfterCreate) {
 		return invalid("public_net", "a server without a public address and without a network cannot start")
 	}
