@@ -197,7 +197,9 @@ func printable(s string) string {
 
 // count takes n instances from the budgets; false when they are used up.
 func (in *importer) count(n int, at hcl.Range, what string) bool {
-	in.instances += n
+	if n <= maxInstances {
+		in.instances += n
+	}
 	if n > maxInstances || in.instances > maxTotal {
 		in.fail(at, fmt.Sprintf("%s is more than an import takes (%d of one resource, %d in all)", what, maxInstances, maxTotal),
 			"Import a part of the configuration, or write the repeated part of flotilla.yaml by hand.")

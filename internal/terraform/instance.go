@@ -98,6 +98,9 @@ func (i *instance) foreign() cty.Value {
 	if i.known != nil && i.known.attrs != nil {
 		return cty.ObjectVal(i.known.attrs)
 	}
+	if i.resource.data {
+		return unknown(i.address+" is not read", "Import with --state terraform.tfstate, or write the value itself.")
+	}
 	return unknown(i.address+" is known only once it is made", "Import with --state terraform.tfstate, or write the value itself.")
 }
 
@@ -132,7 +135,7 @@ func (i *instance) fill(sc *schema) {
 			stored, has = i.known.attrs[name]
 		}
 		_, written := i.places[name]
-		takes := a.computed || !v.IsKnown() || !written && v.IsNull() && (name == "id" || name == "location" || name == "name") ||
+		takes := a.computed || i.resource.data && !written || !v.IsKnown() || !written && v.IsNull() && (name == "id" || name == "location" || name == "name") ||
 			name == "name" || name == "location" || written && (slices.Contains(ignored, name) || slices.Contains(ignored, "all"))
 		if has && takes && !stored.IsNull() && name != "user_data" { // of that the state keeps a digest alone
 			if c, err := convert.Convert(stored, a.kind); err == nil {

@@ -91,29 +91,30 @@ func (s *stand) addr(i *instance, attr string) string {
 	return text
 }
 
-// leak tells whether text holds a value that stands for another, and of what.
-func (s *stand) leak(text string) (*instance, bool) {
-	if !strings.Contains(text, idPrefix) && !strings.Contains(text, addrPrefix) && !strings.Contains(text, "240.") {
-		return nil, false
-	}
-	for at := strings.Index(text, idPrefix); at >= 0; {
-		if at+idDigits <= len(text) {
-			if i, ok := s.ids[text[at:at+idDigits]]; ok {
-				return i, true
-			}
-		}
-		rest := strings.Index(text[at+1:], idPrefix)
-		if rest < 0 {
+// leak tells whether text holds a value that stands for another, and whose.
+func (s *stand) leak(text string) (address string, is bool) {
+	for rest := text; ; {
+		at := strings.Index(rest, idPrefix)
+		if at < 0 {
 			break
 		}
-		at += 1 + rest
+		rest = rest[at:]
+		if len(rest) >= idDigits && s.ids[rest[:idDigits]] != nil {
+			return s.ids[rest[:idDigits]].address, true
+		}
+		rest = rest[1:]
 	}
-	for addr, a := range s.addrs {
-		if strings.Contains(text, strings.TrimSuffix(addr, "1/64")) {
-			return a.of, true
+	if strings.Contains(text, addrPrefix) || strings.Contains(text, "240.") {
+		for addr, a := range s.addrs {
+			if strings.Contains(text, strings.TrimSuffix(strings.TrimSuffix(addr, "/64"), ":1")) {
+				return a.of.address, true
+			}
 		}
 	}
-	return nil, false
+	if strings.Contains(text, addrPrefix) {
+		return "another resource", true
+	}
+	return "", false
 }
 
 // addressOf finds whose address a text is: one that was handed out, or one of

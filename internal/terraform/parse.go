@@ -122,7 +122,7 @@ func (in *importer) parse(file string, text []byte) *hclsyntax.Body {
 		return nil
 	}
 	parsed, diags := hclsyntax.ParseConfig(text, file, hcl.InitialPos)
-	if in.failed(diags) {
+	if in.failed(first(diags)) { // the others follow from it, as a rule
 		return nil
 	}
 	body, ok := parsed.Body.(*hclsyntax.Body)
@@ -133,6 +133,20 @@ func (in *importer) parse(file string, text []byte) *hclsyntax.Body {
 		return nil
 	}
 	return body
+}
+
+// first is the first error of several, in the order of the text.
+func first(diags hcl.Diagnostics) hcl.Diagnostics {
+	var found *hcl.Diagnostic
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError && (found == nil || d.Subject != nil && found.Subject != nil && d.Subject.Start.Byte < found.Subject.Start.Byte) {
+			found = d
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	return hcl.Diagnostics{found}
 }
 
 func (in *importer) block(f *folder, b *hclsyntax.Block) {

@@ -278,7 +278,12 @@ func (s *scope) undeclared(at hcl.Range, what, hint string, known []string, pref
 			hint = fmt.Sprintf("Did you mean %s%s?", prefix, k)
 		}
 	}
-	s.in.fail(at, what+" is not declared in "+s.folder.dir, hint)
+	if s.parent != nil {
+		what += " is not declared in module " + s.call.name
+	} else {
+		what += " is not declared"
+	}
+	s.in.fail(at, what, hint)
 }
 
 func keysOf[V any](m map[string]V) []string {

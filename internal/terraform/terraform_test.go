@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // terraform.tfstate in it is given as --state.
 func TestGolden(t *testing.T) {
 	dirs, err := filepath.Glob("testdata/*")
-	if err != nil || len(dirs) < 1 {
+	if err != nil || len(dirs) < 12 {
 		t.Fatalf("found %d folders in testdata: %v", len(dirs), err)
 	}
 	for _, dir := range dirs {

@@ -1,0 +1,5 @@
+resource "hcloud_server" "web" {
+  name        = "web"
+  server_type = "cx22
+  image       = "debian-12"
+}

@@ -1,0 +1,3 @@
+variable "prefix" {}
+variable "number" {}
+output "name" { value = "${var.prefix}-${var.number}" }

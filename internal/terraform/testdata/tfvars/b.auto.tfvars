@@ -1,0 +1,2 @@
+env  = "prod"
+type = "cx32"
