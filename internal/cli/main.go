@@ -131,7 +131,7 @@ degraded or not bootable · 5 refused (lock, hold, protection) · 64 usage ·
 		newPlanCommand(s), newDeployCommand(s), newRollbackCommand(s), newReleaseCommand(s),
 		newDestroyCommand(s), newAdoptCommand(s), newImportCommand(s), newUnlockCommand(s),
 		newStatusCommand(s), newHistoryCommand(s), newFactsCommand(s), newCheckCommand(s),
-		newEvalCommand(s), newBuildCommand(s), newActionCommand(s), newLabCommand(), newDemoCommand(s), newVersionCommand(s),
+		newEvalCommand(s), newBuildCommand(s), newSchemaCommand(s), newActionCommand(s), newLabCommand(), newDemoCommand(s), newVersionCommand(s),
 	)
 	wrapArgs(root)
 	return root

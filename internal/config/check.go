@@ -19,9 +19,10 @@ type checker struct {
 	file *fleetFile
 	open reader // nil: no file that flotilla.yaml names can be read
 
-	taken    map[string]string   // network and address → server or load balancer
-	assigned map[string]string   // primary IP → server
-	spread   map[string][]string // placement group → servers
+	known    map[string]map[string]bool // section → names in it
+	taken    map[string]string          // network and address → server or load balancer
+	assigned map[string]string          // primary IP → server
+	spread   map[string][]string        // placement group → servers
 }
 
 func (c *checker) check(root *node) {
@@ -32,6 +33,13 @@ func (c *checker) check(root *node) {
 	c.hive(root)
 	c.provider(root)
 	c.ssh(root)
+	c.known = map[string]map[string]bool{}
+	for _, s := range c.file.sections() {
+		c.known[s.name] = map[string]bool{}
+		for _, name := range s.entries {
+			c.known[s.name][name] = true
+		}
+	}
 	c.taken, c.assigned, c.spread = map[string]string{}, map[string]string{}, map[string][]string{}
 	c.networks(root.good("networks"))
 	c.sshKeys(root.good("ssh_keys"))

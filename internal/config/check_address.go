@@ -25,7 +25,7 @@ func (c *checker) primaryIPOf(section *node, server string, s serverEntry, famil
 		return
 	}
 	where := join("servers", server)
-	if !c.refer(n.value, where, "primary IP", "primary_ips", name, names(c.file.PrimaryIPs)) {
+	if !c.refer(n.value, where, "primary IP", "primary_ips", name) {
 		return
 	}
 	if !enabled {

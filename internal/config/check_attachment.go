@@ -18,7 +18,7 @@ type member struct {
 // attached checks that a member can be in a network; it gives the network, if
 // there is one.
 func (c *checker) attached(f field, m member) (networkEntry, bool) {
-	if !c.refer(f.value.key, m.where, "network", "networks", f.name, names(c.file.Networks)) {
+	if !c.refer(f.value.key, m.where, "network", "networks", f.name) {
 		return networkEntry{}, false
 	}
 	network := c.file.Networks[f.name]

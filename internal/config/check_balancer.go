@@ -99,7 +99,7 @@ func (c *checker) target(n *node, where string, l loadBalancerEntry, t targetEnt
 	if !l.EnablePublicInterface && !t.UsePrivateIP && n.get("ip") == nil && !bad(n.get("use_private_ip")) {
 		c.report(n.value, where+" is reached by its public address, but the load balancer has no public interface", "Add use_private_ip: true.")
 	}
-	if v := n.good("server"); v != nil && c.refer(v.value, where, "server", "servers", t.Server, names(c.file.Servers)) {
+	if v := n.good("server"); v != nil && c.refer(v.value, where, "server", "servers", t.Server) {
 		c.targetServer(v, where, l, t)
 	}
 	c.labelSelector(n.good("label_selector"), where, t.LabelSelector)

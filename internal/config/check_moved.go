@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // move checks one rename. seen holds those before it.
 func (c *checker) move(from, to *node, m moveEntry, seen map[string]int) {
@@ -18,8 +15,7 @@ func (c *checker) move(from, to *node, m moveEntry, seen map[string]int) {
 		c.unclear(to, m)
 		return
 	}
-	entries := c.file.entries(section)
-	if !c.refer(to.value, "moved", singular(section), section, name, entries) {
+	if !c.refer(to.value, "moved", singular(section), section, name) {
 		return
 	}
 	if c.file.isExisting(section, name) {
@@ -29,7 +25,7 @@ func (c *checker) move(from, to *node, m moveEntry, seen map[string]int) {
 	case old == name:
 		c.report(from.value, fmt.Sprintf("moved: %s is moved to itself", quote(m.From)), "Remove the entry.")
 		return
-	case slices.Contains(entries, old):
+	case c.known[section][old]:
 		c.report(from.value, fmt.Sprintf("moved: %s is still declared", join(section, old)), "Remove it from the section, or this entry.")
 	case !namePattern.MatchString(old):
 		c.report(from.value, fmt.Sprintf("moved: %s cannot have been a name of the fleet's", quote(old)), "Write the name as it stood in this file.")

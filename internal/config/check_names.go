@@ -39,10 +39,11 @@ func (c *checker) existing(f field, where, what string, existing bool) bool {
 
 // refer reports the name of something that is not declared. kind is what it
 // is and section where it would be declared.
-func (c *checker) refer(at position, where, kind, section, name string, declared []string) bool {
-	if slices.Contains(declared, name) {
+func (c *checker) refer(at position, where, kind, section, name string) bool {
+	if c.known[section][name] {
 		return true
 	}
+	declared := c.file.entries(section)
 	hint := suggest(name, declared, section)
 	if len(declared) == 0 {
 		hint = fmt.Sprintf("Declare it: %s: {%s: {%s}}", section, printable(name), example(section))
@@ -69,7 +70,7 @@ func example(section string) string {
 }
 
 // referAll checks a list of names.
-func (c *checker) referAll(n *node, where, kind, section string, wanted, declared []string) {
+func (c *checker) referAll(n *node, where, kind, section string, wanted []string) {
 	if n == nil {
 		return
 	}
@@ -77,7 +78,7 @@ func (c *checker) referAll(n *node, where, kind, section string, wanted, declare
 		if i >= len(n.items) || n.items[i].bad {
 			continue
 		}
-		c.refer(n.items[i].value, where, kind, section, name, declared)
+		c.refer(n.items[i].value, where, kind, section, name)
 		if slices.Contains(wanted[:i], name) {
 			c.report(n.items[i].value, fmt.Sprintf("%s %s stands here twice", kind, quote(name)), "Remove one.")
 		}

@@ -53,7 +53,7 @@ func (c *checker) server(n *node, name string, s serverEntry) {
 	c.userData(n.good("user_data"), name, s)
 	c.publicNet(n, name, s)
 	c.serverFirewalls(n.good("firewalls"), where, s)
-	if v := n.good("placement_group"); v != nil && c.refer(v.value, where, "placement group", "placement_groups", s.PlacementGroup, names(c.file.PlacementGroups)) {
+	if v := n.good("placement_group"); v != nil && c.refer(v.value, where, "placement group", "placement_groups", s.PlacementGroup) {
 		c.spread[s.PlacementGroup] = append(c.spread[s.PlacementGroup], name)
 		if members := c.spread[s.PlacementGroup]; len(members) > maxSpread {
 			c.report(v.value, fmt.Sprintf("placement group %s has more than %d servers", quote(s.PlacementGroup), maxSpread), "The provider takes no more: make a second group.")
@@ -113,14 +113,14 @@ func (c *checker) loginKeys(n *node, where string, s serverEntry) {
 	if v.bad {
 		return
 	}
-	c.referAll(v, where, "ssh key", "ssh_keys", s.SSHKeys, names(c.file.SSHKeys))
+	c.referAll(v, where, "ssh key", "ssh_keys", s.SSHKeys)
 }
 
 func (c *checker) serverFirewalls(n *node, where string, s serverEntry) {
 	if n == nil {
 		return
 	}
-	c.referAll(n, where, "firewall", "firewalls", s.Firewalls, names(c.file.Firewalls))
+	c.referAll(n, where, "firewall", "firewalls", s.Firewalls)
 	if len(s.Firewalls) > maxFirewalls {
 		c.report(n.items[maxFirewalls].value, fmt.Sprintf("%s has %d firewalls", where, len(s.Firewalls)), fmt.Sprintf("The provider takes %d: put rules together.", maxFirewalls))
 	}

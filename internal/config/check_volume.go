@@ -28,7 +28,7 @@ func (c *checker) volume(n *node, where, name string, v volumeEntry) {
 		c.report(n.key, where+" has neither location nor server", "Add server: NAME, or for example location: nbg1 for a volume without one.")
 	}
 	c.location(n.good("location"), v.Location)
-	if at := n.good("server"); at != nil && c.refer(at.value, where, "server", "servers", v.Server, names(c.file.Servers)) {
+	if at := n.good("server"); at != nil && c.refer(at.value, where, "server", "servers", v.Server) {
 		if at := n.good("location"); at != nil {
 			c.sameLocation(at, "volume "+quote(name), v.Location, v.Server, c.file.Servers[v.Server])
 		}

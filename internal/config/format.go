@@ -48,7 +48,7 @@ func (w *writer) section(v reflect.Value) *item {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		value := v.Field(i)
-		if f.Tag.Get("required") == "" && (same(value, absent.Elem().Field(i)) || value.Kind() == reflect.Pointer && value.IsNil()) {
+		if f.Tag.Get("required") != always && (same(value, absent.Elem().Field(i)) || value.Kind() == reflect.Pointer && value.IsNil()) {
 			continue
 		}
 		out.pairs = append(out.pairs, pair{f.Tag.Get("yaml"), w.value(value)})

@@ -6,6 +6,12 @@ package config
 // user's choice are maps. What a value must be beyond that is in check*.go,
 // what it is when absent in defaults.go. The order is that of Format.
 
+// Values of the tag required.
+const (
+	always         = "true"
+	unlessExisting = "unless existing"
+)
+
 type fleetFile struct {
 	Fleet           string                       `yaml:"fleet" required:"true" doc:"The fleet's name; it becomes a label on everything that the fleet owns."`
 	Hive            string                       `yaml:"hive" doc:"The Colmena-compatible file with the hosts, relative to this file. Found by itself when absent."`
@@ -59,7 +65,7 @@ type hostSelection struct {
 	HostKey string       `yaml:"host_key" doc:"The public host key of a host without a server: ssh-ed25519 AAAA…"`
 }
 
-// checkEntry holds exactly one check.
+// checkEntry holds exactly one of its keys.
 type checkEntry struct {
 	HTTP    *httpEntry    `yaml:"http" doc:"Wants an answer to an HTTP request."`
 	TCP     *tcpEntry     `yaml:"tcp" doc:"Wants a connection to a port of the host."`

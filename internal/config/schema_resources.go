@@ -4,7 +4,7 @@ package config
 
 // networkEntry also stands for a network that the fleet does not own.
 type networkEntry struct {
-	IPRange               string            `yaml:"ip_range" doc:"The whole range: a part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16."`
+	IPRange               string            `yaml:"ip_range" required:"unless existing" doc:"The whole range: a part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16."`
 	Subnets               []subnetEntry     `yaml:"subnets" doc:"Parts of the range. A network needs one before servers can be in it."`
 	Routes                []routeEntry      `yaml:"routes" doc:"Where to send what is not for the network itself."`
 	ExposeRoutesToVSwitch bool              `yaml:"expose_routes_to_vswitch" doc:"Routes are known in the vSwitch, too."`
@@ -26,7 +26,7 @@ type routeEntry struct {
 }
 
 type sshKeyEntry struct {
-	PublicKey string            `yaml:"public_key" doc:"The line of a .pub file."`
+	PublicKey string            `yaml:"public_key" required:"unless existing" doc:"The line of a .pub file."`
 	Labels    map[string]string `yaml:"labels" doc:"Your own labels."`
 	Existing  bool              `yaml:"existing" doc:"Refers to a key of that name that the fleet does not own."`
 }
@@ -58,8 +58,8 @@ type groupEntry struct {
 }
 
 type primaryIPEntry struct {
-	Type             addressFamily     `yaml:"type" doc:"ipv4 is one address, ipv6 a /64."`
-	Location         string            `yaml:"location" doc:"Where it is: its server must be there, too."`
+	Type             addressFamily     `yaml:"type" required:"unless existing" doc:"ipv4 is one address, ipv6 a /64."`
+	Location         string            `yaml:"location" required:"unless existing" doc:"Where it is: its server must be there, too."`
 	AutoDelete       bool              `yaml:"auto_delete" doc:"It goes when its server goes."`
 	DeleteProtection bool              `yaml:"delete_protection" doc:"Refuses to destroy it."`
 	DNSPtr           dnsNames          `yaml:"dns_ptr" doc:"Its name in reverse DNS."`
@@ -68,7 +68,7 @@ type primaryIPEntry struct {
 }
 
 type volumeEntry struct {
-	Size             int               `yaml:"size" range:"10,10240" doc:"GB. It can grow, never shrink."`
+	Size             int               `yaml:"size" required:"unless existing" range:"10,10240" doc:"GB. It can grow, never shrink."`
 	Location         string            `yaml:"location" doc:"Where it is; that of its server when absent."`
 	Server           string            `yaml:"server" doc:"The server that it is attached to."`
 	Format           fileSystem        `yaml:"format" doc:"The file system that it is made with; at creation only."`
