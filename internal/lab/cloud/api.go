@@ -6,6 +6,11 @@
 // Rule: what a client may rely on at the real API holds here, and what it must
 // not rely on fails here. Non-goals: billing, metrics, consoles, quotas.
 //
+// Behind some words stands nothing: firewalls filter no traffic, volumes are no
+// devices, a load balancer balances nothing, routes and alias addresses reach no
+// machine, a rescue system is not booted, a change of type leaves the machine as
+// it is, and a snapshot holds the image of its server, not the disk.
+//
 // A kind of resource is one value of type kind (kind.go): its roots, its list
 // in objects, and the functions for what is special about it.
 //
