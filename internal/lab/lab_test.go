@@ -148,13 +148,13 @@ func TestServeWithoutMachines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, <-ended)
 	}
-	shell := exec.Command("sh", "-c", string(lines[:n])+`printf '%s\n%s\n%s' "$HCLOUD_ENDPOINT" "$HCLOUD_TOKEN" "$HETZNER_ENDPOINT"`)
+	shell := exec.Command("sh", "-c", string(lines[:n])+`printf '%s\n%s\n%s\n%s' "$HCLOUD_ENDPOINT" "$HCLOUD_TOKEN" "$HETZNER_ENDPOINT" "$FLOTILLA_LAB_READ_ONLY_TOKEN"`)
 	answer, err := shell.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	values := strings.Split(string(answer), "\n")
-	if len(values) != 3 || values[1] != token || values[2] != values[0] {
+	if len(values) != 4 || values[1] != token || values[2] != values[0] || len(values[3]) != 64 {
 		t.Fatalf("the shell reads %q", values)
 	}
 	client := hcloud.NewClient(hcloud.WithEndpoint(values[0]), hcloud.WithToken(values[1]),
@@ -167,6 +167,13 @@ func TestServeWithoutMachines(t *testing.T) {
 	}
 	if err := client.Action.WaitFor(ctx, append(result.NextActions, result.Action)...); err != nil {
 		t.Fatal(err)
+	}
+	reader := hcloud.NewClient(hcloud.WithEndpoint(values[0]), hcloud.WithToken(values[3]))
+	if all, err := reader.Server.All(ctx); err != nil || len(all) != 1 {
+		t.Errorf("the read-only token reads %v, %v", all, err)
+	}
+	if _, _, err := reader.Server.DeleteWithResult(ctx, result.Server); !hcloud.IsError(err, hcloud.ErrorCodeForbidden) {
+		t.Errorf("the read-only token deletes: %v", err)
 	}
 	stop()
 	if err := <-ended; err != nil {

@@ -70,6 +70,9 @@ func Serve(ctx context.Context, opt ServeOptions) error {
 	if api.Token == "" {
 		api.Token = newToken()
 	}
+	if api.ReadOnlyToken == "" {
+		api.ReadOnlyToken = newToken()
+	}
 	if opt.RequestLog != "" {
 		log, err := os.OpenFile(opt.RequestLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -165,7 +168,7 @@ func serve(ctx context.Context, l lab, opt ServeOptions, options cloud.Options, 
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	if opt.Out != nil {
-		if _, err := io.WriteString(opt.Out, apiEnv(address, options.Token)); err != nil {
+		if _, err := io.WriteString(opt.Out, apiEnv(address, options.Token, options.ReadOnlyToken)); err != nil {
 			return fmt.Errorf("print the lab's address: %w", err)
 		}
 	}
@@ -216,12 +219,13 @@ func watch(ctx context.Context, docker *machine.Docker, api *cloud.API, log Say)
 	}
 }
 
-func apiEnv(address, token string) string {
+func apiEnv(address, token, readOnly string) string {
 	endpoint := quote("http://" + address + "/v1")
 	return strings.Join([]string{
 		"export HCLOUD_ENDPOINT=" + endpoint,
 		"export HCLOUD_TOKEN=" + quote(token),
 		"export HETZNER_ENDPOINT=" + endpoint,
+		"export FLOTILLA_LAB_READ_ONLY_TOKEN=" + quote(readOnly),
 		"",
 	}, "\n")
 }

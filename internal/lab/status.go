@@ -123,8 +123,7 @@ func Env(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	nixConfig := "build-users-group =\nsandbox = false\nsubstituters =\nexperimental-features = nix-command flakes"
-	return apiEnv(now.Address, s.Token) +
-		"export FLOTILLA_LAB_READ_ONLY_TOKEN=" + quote(s.ReadOnlyToken) + "\n" +
+	return apiEnv(now.Address, s.Token, s.ReadOnlyToken) +
 		"export NIX_PATH=" + quote("nixpkgs="+l.file("nixpkgs")) + "\n" +
 		"export NIX_CONFIG=" + quote(nixConfig) + "\n", nil
 }

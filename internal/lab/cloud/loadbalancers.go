@@ -86,18 +86,43 @@ func loadBalancerKind() kind[*LoadBalancer] {
 			"attach_to_network": attachLoadBalancer, "detach_from_network": detachLoadBalancer,
 			"enable_public_interface": enablePublic, "disable_public_interface": disablePublic,
 			"change_type": changeLoadBalancerType, "change_algorithm": changeAlgorithm, "change_protection": protectLoadBalancer,
-			"change_dns_ptr": func(q *request, v *LoadBalancer) (reply, error) {
-				return changePointer(q, v.subject(), v.addresses(q.obj)...)
-			},
+			"change_dns_ptr": changeLoadBalancerPointer,
 		},
 	}
 	k.create = func(q *request) (reply, error) { return createLoadBalancer(q, k) }
 	return k
 }
 
-// addresses are the primary IPs, the IPv6 one cut down to the address in use.
+// addresses are the primary IPs, IPv4 first; nil where there is none.
 func (l *LoadBalancer) addresses(o *objects) []*PrimaryIP {
 	return []*PrimaryIP{o.primaryIP(l.IPv4ID), o.primaryIP(l.IPv6ID)}
+}
+
+// listens is the address of a load balancer's primary IP that it uses: of an
+// IPv6 network the first one.
+func (p *PrimaryIP) listens() netip.Addr {
+	if p.Type == typeIPv6 {
+		return p.Address.Addr().Next()
+	}
+	return p.Address.Addr()
+}
+
+// changeLoadBalancerPointer is for the two addresses in use only.
+func changeLoadBalancerPointer(q *request, v *LoadBalancer) (reply, error) {
+	var body struct {
+		IP string `json:"ip"`
+	}
+	if err := q.decode(&body); err != nil {
+		return reply{}, err
+	}
+	a, err := netip.ParseAddr(body.IP)
+	if err != nil {
+		return reply{}, invalid("ip", "%q is not an IP address", body.IP)
+	}
+	if !slices.ContainsFunc(v.addresses(q.obj), func(p *PrimaryIP) bool { return p != nil && p.listens() == a }) {
+		return reply{}, notFound("the load_balancer has no IP " + body.IP)
+	}
+	return changePointer(q, v.subject(), v.addresses(q.obj)...)
 }
 
 type loadBalancerRequest struct {

@@ -177,14 +177,12 @@ func (s *lbService) check(q *request) error {
 		return invalid("health_check.protocol", "must be tcp or http, not %q", c.Protocol)
 	case !port(c.Port):
 		return invalid("health_check.port", "must be a port, not %d", c.Port)
-	case c.Interval < 3 || c.Interval > 60:
-		return invalid("health_check.interval", "must be 3 to 60 seconds, not %d", c.Interval)
-	case c.Timeout < 1 || c.Timeout > c.Interval:
-		return invalid("health_check.timeout", "must be at least 1 second and at most the interval, not %d", c.Timeout)
-	case c.Retries < 1 || c.Retries > 5:
-		return invalid("health_check.retries", "must be 1 to 5, not %d", c.Retries)
+	case c.Interval < 1 || c.Timeout < 1 || c.Retries < 1:
+		return invalid("health_check.interval", "interval, timeout and retries must be positive")
 	case s.HTTP == nil:
 		return nil
+	case s.HTTP.TimeoutIdle < 30 || s.HTTP.TimeoutIdle > 300:
+		return invalid("http.timeout_idle", "must be 30 to 300 seconds, not %d", s.HTTP.TimeoutIdle)
 	case s.Protocol == protocolHTTPS && len(s.HTTP.Certificates) == 0:
 		return invalid("http.certificates", "https needs at least one certificate")
 	case s.HTTP.RedirectHTTP && s.Protocol != protocolHTTPS:

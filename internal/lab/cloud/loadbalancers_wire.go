@@ -52,10 +52,7 @@ func (l *LoadBalancer) wire(o *objects) any {
 		if p == nil {
 			continue
 		}
-		a := p.Address.Addr()
-		if p.Type == typeIPv6 {
-			a = a.Next()
-		}
+		a := p.listens()
 		shown := publicIPv4{ID: p.ID, IP: a.String(), DNSPtr: p.pointer(a)}
 		if i == 0 {
 			w.PublicNet.IPv4 = shown

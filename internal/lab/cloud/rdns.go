@@ -39,9 +39,11 @@ func (p *PrimaryIP) pointer(a netip.Addr) string {
 	return "static." + strings.ReplaceAll(a.String(), ".", "-") + ".clients.example"
 }
 
-// changePointer is change_dns_ptr of whatever has the given addresses; null
+// changePointer is change_dns_ptr of whatever has the given primary IPs; null
 // gives an address its standard name back. No lock is in its way, nor
 // does it take one: reverse DNS is no part of a server.
+//
+// A server or a primary IP has every address of an IPv6 network.
 func changePointer(q *request, about Subject, ips ...*PrimaryIP) (reply, error) {
 	var body struct {
 		IP     string  `json:"ip"`

@@ -59,6 +59,26 @@ func TestPower(t *testing.T) {
 	}
 }
 
+func TestAnAddressForAMachineThatIsOff(t *testing.T) {
+	calls := filepath.Join(t.TempDir(), "calls")
+	fakeDocker(t, `echo "$*" >> `+calls)
+	address := netip.MustParseAddr("10.213.0.44")
+	if err := (&Docker{lab: "x"}).SetPublic(context.Background(), 7, address); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(calls)
+	want := "network disconnect --force flotilla-lab-x flotilla-lab-x-7\nnetwork connect --ip 10.213.0.44 flotilla-lab-x flotilla-lab-x-7\n"
+	if err != nil || string(got) != want {
+		t.Errorf("docker got %q (%v), want %q", got, err, want)
+	}
+	for _, failing := range []string{"disconnect", "connect"} {
+		fakeDocker(t, `[ "$2" != `+failing+` ]`)
+		if err := (&Docker{lab: "x"}).SetPublic(context.Background(), 7, address); err == nil {
+			t.Errorf("%s fails, and nobody is told", failing)
+		}
+	}
+}
+
 func TestTheNetworkAvoidsWhatIsTaken(t *testing.T) {
 	// The first two ranges that look free are taken by somebody in the meantime.
 	fakeDocker(t, `case "$*" in
