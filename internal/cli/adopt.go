@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -78,6 +79,10 @@ func (s *shell) showAdopted(a deploy.Adopted, err error) error {
 		return joinErrors(render.AdoptedJSON(s.out, a.Result, a.Differs, a.Cost), reported(err))
 	}
 	if showErr := s.showResult(a.Result, err); showErr != nil {
+		return showErr
+	}
+	if s.format == "markdown" {
+		_, showErr := io.WriteString(s.out, render.DiffersMarkdown(a.Differs, a.Cost))
 		return showErr
 	}
 	return render.DiffersText(s.out, a.Differs, a.Cost, s.textOptions())

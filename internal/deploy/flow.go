@@ -94,7 +94,7 @@ func (w *workspace) export(ctx context.Context, rev plans.Revision) (tree, error
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return t, nil
 	}
-	parsed, err := config.Load(file)
+	parsed, err := config.LoadIn(t.Root, file)
 	if err != nil {
 		return tree{}, relativeTo(err, t.Root)
 	}

@@ -31,7 +31,7 @@ func (d *deployment) welcome(ctx context.Context) error {
 	failed := make([]error, len(hosts))
 	for i, host := range hosts {
 		server, ok := d.account.Servers[host]
-		fresh := !adopted(server) && server.Published.SystemHash == "" || server.Published.NextHostKey != ""
+		fresh := isFresh(server)
 		if !ok || !fresh && !slices.Contains(d.restarted, host) {
 			continue
 		}
@@ -51,6 +51,12 @@ func (d *deployment) welcome(ctx context.Context) error {
 	}
 	_ = group.Wait() // the goroutines keep their errors in failed
 	return joinProblems(failed)
+}
+
+// isFresh tells whether a server still has its throw-away host key, or lost it a
+// moment ago. One that was taken over has never had one.
+func isFresh(server fleet.AccountServer) bool {
+	return server.Published.NextHostKey != "" || !adopted(server) && server.Published.SystemHash == ""
 }
 
 // await waits until a host answers.

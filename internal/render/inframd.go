@@ -8,6 +8,18 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/plans"
 )
 
+// DiffersMarkdown is DiffersText as Markdown.
+func DiffersMarkdown(resources []plans.Resource, cost *plans.Cost) string {
+	m := planMarkdown{detail: ladder()[0]}
+	if differs(resources) {
+		m.printf("### What differs from what is declared\n\nThe next deploy changes it.\n\n")
+	} else {
+		m.printf("### Nothing differs from what is declared\n\n")
+	}
+	m.part(plans.Part{Resources: resources, Cost: cost}, nil, "####")
+	return m.b.String()
+}
+
 func (m *planMarkdown) resources(all []resourceGroup) {
 	m.printf("|  | Resource | What changes |\n|:-:|---|---|\n")
 	for i, r := range all {

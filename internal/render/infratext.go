@@ -22,16 +22,17 @@ func ChangesText(w io.Writer, resources []plans.Resource, cost *plans.Cost, o Op
 func DiffersText(w io.Writer, resources []plans.Resource, cost *plans.Cost, o Options) error {
 	t := &planText{terminal{o: o}}
 	t.blank()
-	if !slices.ContainsFunc(resources, changes) {
-		t.line(t.paint(bold, "Nothing differs from what is declared."))
-		t.blank()
-	} else {
+	if differs(resources) {
 		t.line(t.paint(bold, "What differs from what is declared"), " (the next deploy changes it)")
-		t.blank()
+	} else {
+		t.line(t.paint(bold, "Nothing differs from what is declared."))
 	}
+	t.blank()
 	t.infrastructure(resources, cost)
 	return t.flush(w)
 }
+
+func differs(resources []plans.Resource) bool { return slices.ContainsFunc(resources, changes) }
 
 // WarningsText writes warnings for a terminal; nothing without any.
 func WarningsText(w io.Writer, warnings []plans.Gap, o Options) error {
