@@ -143,7 +143,7 @@ func (in *importer) affordable(name string, args []cty.Value) bool {
 			return false
 		}
 	}
-	return in.meter.take(1 + size/8)
+	return in.meter.take(1 + size/16)
 }
 
 func known(v cty.Value) bool { return !v.IsMarked() && v.IsKnown() && !v.IsNull() }

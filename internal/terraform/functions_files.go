@@ -87,7 +87,7 @@ func (in *importer) templateFile() function.Function {
 }
 
 func (in *importer) template(path string, text []byte, variables cty.Value) (cty.Value, error) {
-	if !in.meter.take(len(text)) || !in.shallowTemplate(path, text) {
+	if !in.meter.take(len(text)/16) || !in.shallowTemplate(path, text) {
 		return cty.DynamicVal, tooLargeError{"templatefile"}
 	}
 	expr, diags := hclsyntax.ParseTemplate(text, path, hcl.InitialPos)

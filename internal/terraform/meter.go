@@ -11,7 +11,7 @@ import (
 // Bounds of evaluation. Without them a file of a few lines could ask for more
 // memory than there is: values of values double with each line.
 const (
-	budget      = 4_000_000 // steps and bytes of one import
+	budget      = 2_000_000 // steps of one import; sixteen bytes of text are one
 	maxValue    = 1 << 20   // of one value: elements and bytes
 	maxExponent = 4096      // binary, of a number
 )
@@ -39,7 +39,7 @@ func (m *meter) charge(v cty.Value) bool {
 	if v.IsKnown() && !v.IsNull() {
 		switch t := v.Type(); {
 		case t == cty.String:
-			n += len(v.AsString())
+			n += len(v.AsString()) / 16
 		case t == cty.Number:
 			if !plain(v) {
 				m.in.stopped = true

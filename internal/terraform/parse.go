@@ -1,10 +1,12 @@
 package terraform
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -118,7 +120,7 @@ func (in *importer) file(f *folder, file string) bool {
 // is remembered, and every expression that can grow is metered.
 func (in *importer) parse(file string, text []byte) *hclsyntax.Body {
 	in.sources[file] = text
-	if !in.shallow(file, text) {
+	if !in.utf8(file, text) || !in.shallow(file, text) {
 		return nil
 	}
 	parsed, diags := hclsyntax.ParseConfig(text, file, hcl.InitialPos)
@@ -226,6 +228,17 @@ func (in *importer) labels(b *hclsyntax.Block, n int) bool {
 
 func (in *importer) duplicate(b *hclsyntax.Block, address string, old hcl.Range) {
 	in.fail(b.DefRange(), address+" is declared twice", "It stands also in "+position(old).String()+".")
+}
+
+// utf8 refuses text that no file of ours could hold.
+func (in *importer) utf8(file string, text []byte) bool {
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		if !utf8.Valid(line) {
+			in.fail(hcl.Range{Filename: file, Start: hcl.Pos{Line: i + 1, Column: 1}}, "this line is not UTF-8 text", "Save the file in UTF-8.")
+			return false
+		}
+	}
+	return true
 }
 
 // shallow refuses text that would make parser or evaluation recurse too deep.

@@ -12,5 +12,5 @@ resource "hcloud_server" "many" {
 
 resource "hcloud_ssh_key" "long" {
   name       = "long"
-  public_key = local.s3
+  public_key = [for a in range(1000) : [for b in range(1000) : [for c in range(1000) : local.s3]]]
 }
