@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 
@@ -12,243 +11,167 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 )
 
-// Account reads what exists and belongs to the fleet, with one list per kind.
-// f says which keys the fleet only refers to and which names it is going to
-// use: a name that something else in the project has is an error, here and not
-// halfway through a deploy.
+// project is all that a project has, of the kinds that a fleet may declare.
+type project struct {
+	keys      []*hcloud.SSHKey
+	networks  []*hcloud.Network
+	servers   []*hcloud.Server
+	firewalls []*hcloud.Firewall
+	groups    []*hcloud.PlacementGroup
+	volumes   []*hcloud.Volume
+	ips       []*hcloud.PrimaryIP
+	balancers []*hcloud.LoadBalancer
+}
+
+// Account reads what exists and belongs to the fleet, and what flotilla.yaml
+// refers to with existing: true, with one list per kind, side by side. What is
+// neither is in Unmanaged. What is referred to and does not exist is an error.
 func (c *Client) Account(ctx context.Context, f fleet.Fleet) (fleet.Account, error) {
-	var keys []*hcloud.SSHKey
-	var networks []*hcloud.Network
-	var servers []*hcloud.Server
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		keys, err = c.listSSHKeys(ctx, f)
-		return err
-	})
-	group.Go(func() (err error) {
-		networks, err = listFor(ctx, c, "networks", f.Networks, c.api.Network.List, hcloudNetwork)
-		return err
-	})
-	group.Go(func() (err error) {
-		servers, err = listFor(ctx, c, "servers", f.Servers, c.api.Server.List, hcloudServer)
-		return err
-	})
-	if err := group.Wait(); err != nil {
+	p, err := c.project(ctx)
+	if err != nil {
 		return fleet.Account{}, err
 	}
-	account := fleet.Account{
-		Networks: map[string]fleet.AccountNetwork{},
-		SSHKeys:  map[string]fleet.AccountSSHKey{},
-		Servers:  map[string]fleet.AccountServer{},
+	v := newView(c, f)
+	p.networks = pick(v, plans.KindNetwork, "networks", p.networks, describeNetwork, existing(f.Networks, func(n fleet.Network) bool { return n.Existing }))
+	p.keys = pick(v, plans.KindSSHKey, "ssh_keys", p.keys, describeKey, existing(f.SSHKeys, func(k fleet.SSHKey) bool { return k.Existing }))
+	allServers, allBalancers := p.servers, p.balancers
+	p.servers = pick(v, plans.KindServer, "servers", p.servers, describeServer, nil)
+	p.firewalls = pick(v, plans.KindFirewall, "firewalls", p.firewalls, describeFirewall, existing(f.Firewalls, func(w fleet.Firewall) bool { return w.Existing }))
+	p.groups = pick(v, plans.KindPlacementGroup, "placement_groups", slices.DeleteFunc(p.groups, isLock), describeGroup,
+		existing(f.PlacementGroups, func(g fleet.PlacementGroup) bool { return g.Existing }))
+	for _, volume := range p.volumes {
+		v.volumes[volume.ID] = volume.Name
 	}
-	for _, k := range keys {
-		if c.owns(k.Labels) || f.SSHKeys[k.Name].Existing {
-			account.SSHKeys[k.Name] = c.sshKey(k)
-		}
+	p.volumes = pick(v, plans.KindVolume, "volumes", p.volumes, describeVolume, existing(f.Volumes, func(o fleet.Volume) bool { return o.Existing }))
+	declaredIPs := existing(f.PrimaryIPs, func(i fleet.PrimaryIP) bool { return i.Existing })
+	p.ips = slices.DeleteFunc(p.ips, func(ip *hcloud.PrimaryIP) bool { return goesAlong(ip) && !c.owns(ip.Labels) && !declaredIPs[ip.Name] })
+	v.lasting(p.ips)
+	p.ips = pick(v, plans.KindPrimaryIP, "primary_ips", p.ips, describePrimaryIP, declaredIPs)
+	p.balancers = pick(v, plans.KindLoadBalancer, "load_balancers", p.balancers, describeBalancer, nil)
+	if err := v.absent(); err != nil {
+		return fleet.Account{}, err
 	}
-	names := map[int64]string{}
-	for _, n := range networks {
-		names[n.ID] = n.Name
-		account.Networks[n.Name] = network(n)
+	c.strangers.are(v.strangers)
+	v.members(allServers, allBalancers, p.firewalls)
+	if err := v.nameCertificates(ctx, p.balancers); err != nil {
+		return fleet.Account{}, err
 	}
-	for _, s := range servers {
-		account.Servers[s.Name] = c.server(s, names, f.Servers[s.Name].Image)
-	}
-	return account, nil
+	return v.account(p), nil
 }
 
-// resource is what the kinds have in common.
-type resource struct {
-	name   string
-	labels map[string]string
-}
-
-func hcloudNetwork(n *hcloud.Network) resource { return resource{n.Name, n.Labels} }
-func hcloudServer(s *hcloud.Server) resource   { return resource{s.Name, s.Labels} }
-func hcloudKey(k *hcloud.SSHKey) resource      { return resource{k.Name, k.Labels} }
-
-// listFor lists the fleet's own resources of a kind. Only if a declared one is
-// missing does it list those of others too, to see whether the name is free.
-func listFor[T, Declared, Opts any](ctx context.Context, c *Client, kind string, declared map[string]Declared,
-	list func(context.Context, Opts) ([]T, *hcloud.Response, error), describe func(T) resource,
-) ([]T, error) {
-	page := func(ctx context.Context, o hcloud.ListOpts) ([]T, *hcloud.Response, error) {
-		return list(ctx, options[Opts](o))
-	}
-	own, err := listed(ctx, c, "listing the "+kind, page, c.selector())
-	if err != nil {
-		return nil, err
-	}
-	exists := map[string]bool{}
-	for _, item := range own {
-		exists[describe(item).name] = true
-	}
-	for name := range declared {
-		if !exists[name] {
-			all, err := listed(ctx, c, "listing the "+kind, page, "")
-			if err != nil {
-				return nil, err
-			}
-			return own, namesFree(c, kind, declared, all, describe)
-		}
-	}
-	return own, nil
-}
-
-// options puts the common options into those of one kind of list.
-func options[Opts any](o hcloud.ListOpts) Opts {
-	var opts Opts
-	switch opts := any(&opts).(type) {
-	case *hcloud.ServerListOpts:
-		opts.ListOpts = o
-	case *hcloud.NetworkListOpts:
-		opts.ListOpts = o
-	case *hcloud.SSHKeyListOpts:
-		opts.ListOpts = o
-	}
-	return opts
-}
-
-func (c *Client) taken(kind, name string, labels map[string]string) *problem.Problem {
-	p := &problem.Problem{
-		Summary: fmt.Sprintf("the name %q is taken: the project has one among its %s that is not this fleet's", name, kind),
-		Detail:  fmt.Sprintf("It has no label %s=%s, so Flotilla leaves it alone.", labelFleet, c.fleet),
-		Hints:   []string{"Give yours another name in flotilla.yaml, or rename the other one."},
-	}
-	if owner := labels[labelFleet]; owner != "" {
-		p.Detail = fmt.Sprintf("It belongs to the fleet %q (label %s), so Flotilla leaves it alone.", owner, labelFleet)
-		p.Hints = []string{"Names are unique in a project: give one of the two another name in its flotilla.yaml, or use a project of its own."}
-	}
-	return p
-}
-
-func (c *Client) listSSHKeys(ctx context.Context, f fleet.Fleet) ([]*hcloud.SSHKey, error) {
-	existing := false
-	for _, k := range f.SSHKeys {
-		existing = existing || k.Existing
-	}
-	if !existing {
-		return listFor(ctx, c, "SSH keys", f.SSHKeys, c.api.SSHKey.List, hcloudKey)
-	}
-	all, err := listed(ctx, c, "listing the SSH keys", func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.SSHKey, *hcloud.Response, error) {
+// project lists everything.
+func (c *Client) project(ctx context.Context) (project, error) {
+	var p project
+	group, ctx := errgroup.WithContext(ctx)
+	list(ctx, c, group, "SSH keys", &p.keys, func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.SSHKey, *hcloud.Response, error) {
 		return c.api.SSHKey.List(ctx, hcloud.SSHKeyListOpts{ListOpts: o})
-	}, "")
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]bool{}
-	for _, k := range all {
-		found[k.Name] = true
-	}
-	own := map[string]fleet.SSHKey{}
-	var missing []string
-	for name, k := range f.SSHKeys {
-		switch {
-		case !k.Existing:
-			own[name] = k
-		case !found[name]:
-			missing = append(missing, name)
-		}
-	}
-	if len(missing) > 0 {
-		slices.Sort(missing)
-		return nil, &problem.Problem{
-			Summary: fmt.Sprintf("the project has no SSH key named %s", quoted(missing)),
-			Detail:  "flotilla.yaml refers to it with existing: true.",
-			Hints:   []string{"Check the name in the Cloud Console (Security, SSH keys), or give its public_key: then Flotilla makes it."},
-		}
-	}
-	return all, namesFree(c, "SSH keys", own, all, hcloudKey)
+	})
+	list(ctx, c, group, "networks", &p.networks, func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.Network, *hcloud.Response, error) {
+		return c.api.Network.List(ctx, hcloud.NetworkListOpts{ListOpts: o})
+	})
+	list(ctx, c, group, "servers", &p.servers, func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.Server, *hcloud.Response, error) {
+		return c.api.Server.List(ctx, hcloud.ServerListOpts{ListOpts: o})
+	})
+	list(ctx, c, group, "firewalls", &p.firewalls, func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.Firewall, *hcloud.Response, error) {
+		return c.api.Firewall.List(ctx, hcloud.FirewallListOpts{ListOpts: o})
+	})
+	list(ctx, c, group, "placement groups", &p.groups, func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.PlacementGroup, *hcloud.Response, error) {
+		return c.api.PlacementGroup.List(ctx, hcloud.PlacementGroupListOpts{ListOpts: o})
+	})
+	list(ctx, c, group, "volumes", &p.volumes, func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.Volume, *hcloud.Response, error) {
+		return c.api.Volume.List(ctx, hcloud.VolumeListOpts{ListOpts: o})
+	})
+	list(ctx, c, group, "primary IPs", &p.ips, func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.PrimaryIP, *hcloud.Response, error) {
+		return c.api.PrimaryIP.List(ctx, hcloud.PrimaryIPListOpts{ListOpts: o})
+	})
+	list(ctx, c, group, "load balancers", &p.balancers, func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.LoadBalancer, *hcloud.Response, error) {
+		return c.api.LoadBalancer.List(ctx, hcloud.LoadBalancerListOpts{ListOpts: o})
+	})
+	return p, group.Wait()
 }
 
-// namesFree is the error about declared names that something else in the
-// project has.
-func namesFree[T, Declared any](c *Client, kind string, declared map[string]Declared, all []T, describe func(T) resource) error {
-	var taken []*problem.Problem
-	for _, item := range all {
-		r := describe(item)
-		if _, wanted := declared[r.name]; wanted && !c.owns(r.labels) {
-			taken = append(taken, c.taken(kind, r.name, r.labels))
+func list[T any](ctx context.Context, c *Client, group *errgroup.Group, what string, into *[]T,
+	page func(context.Context, hcloud.ListOpts) ([]T, *hcloud.Response, error),
+) {
+	group.Go(func() (err error) {
+		*into, err = listed(ctx, c, "listing the "+what, page)
+		return err
+	})
+}
+
+// existing names what flotilla.yaml only refers to.
+func existing[D any](declared map[string]D, is func(D) bool) map[string]bool {
+	names := map[string]bool{}
+	for name, d := range declared {
+		if is(d) {
+			names[name] = true
 		}
 	}
-	if len(taken) == 0 {
+	return names
+}
+
+// isLock tells a fleet's lock, which is nobody's resource.
+func isLock(g *hcloud.PlacementGroup) bool { return has(g.Labels, labelLock) }
+
+// goesAlong tells an address that was made with its server or load balancer and
+// goes with it.
+func goesAlong(ip *hcloud.PrimaryIP) bool { return ip.AssigneeID != 0 && ip.AutoDelete }
+
+// pick keeps what is the fleet's or referred to, and notes what is neither.
+func pick[T any](v *view, of plans.ResourceKind, section string, all []T, describe func(T) meta, refers map[string]bool) []T {
+	k, err := v.c.kind(of)
+	if err != nil {
+		return nil // cannot be: Account names kinds that have IDs
+	}
+	var kept []T
+	found := map[string]bool{}
+	v.names[of], v.owned[of] = map[int64]string{}, map[int64]bool{}
+	for _, item := range all {
+		m := describe(item)
+		found[m.name] = true
+		if !v.c.owns(m.labels) && !refers[m.name] {
+			v.unmanaged = append(v.unmanaged, fleet.Unmanaged{Fleet: m.labels[labelFleet], Section: section, Name: m.name, ID: m.id})
+			v.strangers = append(v.strangers, stranger{k.noun, m.id})
+			continue
+		}
+		v.names[of][m.id], v.owned[of][m.id] = m.name, v.c.owns(m.labels)
+		kept = append(kept, item)
+	}
+	for name := range refers {
+		if !found[name] {
+			v.missing = append(v.missing, missing{of, name})
+		}
+	}
+	return kept
+}
+
+// missing is what flotilla.yaml refers to and the project does not have.
+type missing struct {
+	of   plans.ResourceKind
+	name string
+}
+
+// absent is the error about all that is missing.
+func (v *view) absent() error {
+	if len(v.missing) == 0 {
 		return nil
 	}
-	slices.SortFunc(taken, func(a, b *problem.Problem) int { return cmp.Compare(a.Summary, b.Summary) })
-	for _, other := range taken[1:] {
-		taken[0].Detail += "\nAlso: " + other.Summary + "."
-	}
-	return taken[0]
-}
-
-func quoted(names []string) string {
-	q := make([]string, len(names))
-	for i, n := range names {
-		q[i] = fmt.Sprintf("%q", n)
-	}
-	return strings.Join(q, ", ")
-}
-
-func (c *Client) sshKey(k *hcloud.SSHKey) fleet.AccountSSHKey {
-	return fleet.AccountSSHKey{ID: k.ID, PublicKey: k.PublicKey, Owned: c.owns(k.Labels), Labels: userLabels(k.Labels)}
-}
-
-func network(n *hcloud.Network) fleet.AccountNetwork {
-	account := fleet.AccountNetwork{ID: n.ID, IPRange: n.IPRange.String(), Labels: userLabels(n.Labels)}
-	for _, s := range n.Subnets {
-		account.Subnets = append(account.Subnets, fleet.Subnet{
-			Type: string(s.Type), NetworkZone: string(s.NetworkZone), IPRange: s.IPRange.String(),
-		})
-	}
-	return account
-}
-
-// server translates; networks gives names to IDs, and declared is the image
-// that flotilla.yaml has now, for labels that only hold its hash.
-func (c *Client) server(s *hcloud.Server, networks map[int64]string, declared string) fleet.AccountServer {
-	account := fleet.AccountServer{
-		ID: s.ID, Status: string(s.Status), Created: s.Created,
-		Networks:         map[string]string{},
-		DeleteProtection: s.Protection.Delete,
-		Labels:           userLabels(s.Labels),
-		KeysDigest:       s.Labels[labelKeys],
-		Published:        published(s.Labels),
-	}
-	if s.ServerType != nil {
-		account.ServerType = s.ServerType.Name
-	}
-	if s.Location != nil {
-		account.Location = s.Location.Name
-	}
-	if label := s.Labels[labelImage]; label != "" && label == encodeLabel(declared) {
-		account.Image = declared
-	} else if label != "" {
-		account.Image = decodeLabel(label)
-	} else if s.Image != nil {
-		account.Image = s.Image.Name
-	}
-	if ip := s.PublicNet.IPv4; !ip.IsUnspecified() {
-		account.IPv4 = ip.IP.String()
-	}
-	if ip := s.PublicNet.IPv6; !ip.IsUnspecified() {
-		account.IPv6 = firstAddress(ip.IP).String()
-	}
-	for _, n := range s.PrivateNet {
-		name, ok := networks[n.Network.ID]
-		if !ok {
-			name = fmt.Sprintf("#%d", n.Network.ID) // not the fleet's: shown, never changed
+	slices.SortFunc(v.missing, func(a, b missing) int { return cmp.Or(cmp.Compare(a.of, b.of), cmp.Compare(a.name, b.name)) })
+	var texts []string
+	for _, m := range v.missing {
+		k, err := v.c.kind(m.of)
+		if err != nil {
+			return err
 		}
-		account.Networks[name] = n.IP.String()
+		texts = append(texts, fmt.Sprintf("%s named %q", k.noun, m.name))
 	}
-	return account
-}
-
-// firstAddress is the server's own address in its IPv6 network.
-func firstAddress(base net.IP) net.IP {
-	ip := slices.Clone(base.To16())
-	ip[len(ip)-1] |= 1
-	return ip
+	return &problem.Problem{
+		Summary: "the project has no " + strings.Join(texts, ", no "),
+		Detail:  "flotilla.yaml refers to it with existing: true.",
+		Hints:   []string{"Check the name in the Cloud Console, or declare it instead of existing: true; then Flotilla makes it."},
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 const (
 	actionLimit   = 20 * time.Minute // longest wait for one action
+	diskLimit     = 3 * time.Hour    // and for one that copies a disk
 	actionsAtOnce = 25               // IDs in one request, so that they fit into its URL and one page
 	maxVanished   = 3                // polls without an action before it counts as gone
 	actionRetries = 4                // further tries of a change whose action failed because another one ran
@@ -41,7 +42,11 @@ func newWaiter(interval time.Duration, poll func(context.Context, []int64) ([]*h
 // wait blocks until all actions have ended; the error joins those of the
 // actions that failed.
 func (w *waiter) wait(ctx context.Context, actions ...*hcloud.Action) error {
-	ctx, cancel := context.WithTimeout(ctx, actionLimit)
+	return w.waitFor(ctx, actionLimit, actions...)
+}
+
+func (w *waiter) waitFor(ctx context.Context, limit time.Duration, actions ...*hcloud.Action) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var failed []error
 	pending := map[int64]*wait{}
@@ -163,17 +168,22 @@ func (c *Client) poll(ctx context.Context, ids []int64) ([]*hcloud.Action, error
 func (c *Client) act(ctx context.Context, r request,
 	send func(context.Context) ([]*hcloud.Action, *hcloud.Response, error),
 ) error {
+	if r.id != 0 && c.strangers.has(r.on.noun, r.id) {
+		return c.notOurs(r.what)
+	}
 	for tries := 1; ; tries++ {
-		var actions []*hcloud.Action
+		var actions []*hcloud.Action // stays empty when the change turns out to be made
 		err := c.call(ctx, r, func(ctx context.Context) (*hcloud.Response, error) {
 			started, resp, err := send(ctx)
-			actions = started
+			if err == nil {
+				actions = started
+			}
 			return resp, err
 		})
 		if err != nil {
 			return err
 		}
-		err = c.actions.wait(ctx, actions...)
+		err = c.actions.waitFor(ctx, positive(r.limit, actionLimit), actions...)
 		if err == nil {
 			return nil
 		}

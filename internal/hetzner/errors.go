@@ -14,7 +14,10 @@ import (
 )
 
 const (
-	codeUnavailable    hcloud.ErrorCode = "unavailable" // no constant in the library
+	codeUnavailable    hcloud.ErrorCode = "unavailable"    // these have no constant in the library
+	codeTokenReadOnly  hcloud.ErrorCode = "token_readonly" // of old, now forbidden
+	codeMustUnassign   hcloud.ErrorCode = "must_be_unassigned"
+	codePublicDisabled hcloud.ErrorCode = "load_balancer_public_interface_disabled"
 	headerCorrelation  string           = "X-Correlation-Id"
 	secretsReplacement string           = "(secret)"
 )

@@ -41,9 +41,9 @@ func everything(ctx context.Context, c *hetzner.Client) error {
 		c.Publish(ctx, s.ID, fleet.Published{Commit: "abc"}),
 		c.Reset(ctx, s.ID),
 		c.DetachNetwork(ctx, s.ID, nID),
-		c.DeleteServer(ctx, s.ID),
+		c.Delete(ctx, plans.KindServer, s.ID),
 		c.DeleteSubnet(ctx, nID, fleet.Subnet{IPRange: "10.0.2.0/24"}),
-		c.DeleteNetwork(ctx, nID),
+		c.Delete(ctx, plans.KindNetwork, nID),
 	)
 }
 
@@ -147,7 +147,7 @@ func TestNextLocationWithRoom(t *testing.T) {
 		api.inject(t, cloud.Fault{Method: "POST", Path: "^/servers$", Status: 412, Code: code, Times: 3})
 		o.Name = "web-2"
 		_, err := c.CreateServer(context.Background(), o, secret.New(""))
-		if p := asProblem(t, err); !strings.Contains(p.Detail, "nbg1, fsn1, hel1") || !strings.Contains(p.Hints[0], "capacity") {
+		if p := asProblem(t, err); !strings.Contains(p.Detail, "cx22 in nbg1, cx22 in fsn1, cx22 in hel1") || !strings.Contains(p.Hints[0], "capacity") {
 			t.Error(problem.Text(err))
 		}
 	}

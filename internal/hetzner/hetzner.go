@@ -48,7 +48,6 @@
 package hetzner
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"sync"
@@ -69,30 +68,33 @@ const (
 
 // Options say which account, and how patient to be. Token and Fleet are required.
 type Options struct {
-	Token        secret.String
-	Endpoint     string        // base URL with /v1; "": the public API
-	Fleet        string        // name of the fleet: the value of the ownership label
-	PollInterval time.Duration // between polls of running actions; 0: one second
-	RetryBackoff time.Duration // first wait before a request is tried again, doubled each time; 0: one second
-	HTTPClient   *http.Client  // nil: one with a timeout of a minute per request
-	Version      string        // of Flotilla, for the User-Agent header
+	Token           secret.String
+	Endpoint        string        // base URL with /v1; "": the public API
+	Fleet           string        // name of the fleet: the value of the ownership label
+	PollInterval    time.Duration // between polls of running actions; 0: one second
+	RetryBackoff    time.Duration // first wait before a request is tried again, doubled each time; 0: one second
+	ShutdownTimeout time.Duration // that a guest has to shut down before its power is cut; 0: one and a half minutes
+	HTTPClient      *http.Client  // nil: one with a timeout of a minute per request
+	Version         string        // of Flotilla, for the User-Agent header
 }
 
 // Client is one project of a Hetzner Cloud account, seen by one fleet. It is
 // safe for use by several goroutines; changes of one and the same resource
 // have to come one after another.
 type Client struct {
-	api     *hcloud.Client
-	token   secret.String
-	fleet   string
-	backoff time.Duration
-	actions *waiter
-	limit   *rateLimit
-	clock   *clock
+	api               *hcloud.Client
+	token             secret.String
+	fleet             string
+	backoff           time.Duration
+	shutdown, restart time.Duration
+	actions           *waiter
+	limit             *rateLimit
+	clock             *clock
 
-	mu    sync.Mutex // guards the catalog
-	types map[string]*hcloud.ServerType
-	image map[imageKey]*hcloud.Image
+	editing   locks // of labels, per resource
+	strangers strangers
+	ordered   sync.Map // IDs of servers that this client made stopped, not started yet
+	sold      sold
 }
 
 // New makes a client. It sends no request.
@@ -134,8 +136,8 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		api: hcloud.NewClient(options...), token: o.Token, fleet: o.Fleet, limit: limit, clock: clock,
-		backoff: positive(o.RetryBackoff, defaultRetryBackoff),
-		image:   map[imageKey]*hcloud.Image{},
+		backoff:  positive(o.RetryBackoff, defaultRetryBackoff),
+		shutdown: positive(o.ShutdownTimeout, defaultShutdown), restart: restartLimit,
 	}
 	c.actions = newWaiter(positive(o.PollInterval, defaultPoll), c.poll)
 	return c, nil
@@ -160,44 +162,4 @@ func positive(d, otherwise time.Duration) time.Duration {
 		return d
 	}
 	return otherwise
-}
-
-// lookUp finds one resource; nil is "there is none".
-func lookUp[T any](ctx context.Context, c *Client, what string, get func(context.Context) (*T, *hcloud.Response, error)) (*T, error) {
-	var found *T
-	err := c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
-		item, resp, err := get(ctx)
-		found = item
-		return resp, err
-	})
-	return found, err
-}
-
-// listed reads all pages of a list.
-func listed[T any](ctx context.Context, c *Client, what string,
-	page func(context.Context, hcloud.ListOpts) ([]T, *hcloud.Response, error), selector string,
-) ([]T, error) {
-	var all []T
-	for number := 1; ; {
-		next := 0
-		err := c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
-			items, resp, err := page(ctx, hcloud.ListOpts{Page: number, PerPage: pageSize, LabelSelector: selector})
-			if err != nil {
-				return resp, err
-			}
-			all = append(all, items...)
-			if resp.Meta.Pagination != nil {
-				next = resp.Meta.Pagination.NextPage
-			}
-			return resp, nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		if next <= number {
-			break // the last page, or an API that goes round in circles
-		}
-		number = next
-	}
-	return all, nil
 }

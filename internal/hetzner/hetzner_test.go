@@ -38,18 +38,18 @@ func TestLifeOfAFleet(t *testing.T) {
 	check(t, c.AttachNetwork(ctx, made.ID, private, fleet.Attachment{IP: "10.0.1.3"}))
 	check(t, c.AttachNetwork(ctx, made.ID, private, fleet.Attachment{IP: "10.0.1.3"})) // again: it is there
 	check(t, c.SetProtection(ctx, plans.KindServer, made.ID, true))
-	check(t, c.UpdateServerLabels(ctx, made.ID, map[string]string{"env": "live"}))
+	check(t, c.SetLabels(ctx, plans.KindServer, made.ID, map[string]string{"env": "live"}))
 	told := fleet.Published{HostKey: strings.Repeat("b", 52), SystemHash: strings.Repeat("c", 32), Commit: strings.Repeat("d", 40), Held: true}
 	check(t, c.Publish(ctx, made.ID, told))
 
 	want := fleet.Account{
 		SSHKeys: map[string]fleet.AccountSSHKey{"deploy": {PublicKey: publicKey, Owned: true, Labels: map[string]string{}}},
 		Networks: map[string]fleet.AccountNetwork{
-			"private": {IPRange: "10.0.0.0/16", Subnets: network().Subnets, Labels: map[string]string{}},
-			"second":  {IPRange: "10.8.0.0/16", Subnets: other.Subnets, Labels: map[string]string{}},
+			"private": {Owned: true, IPRange: "10.0.0.0/16", Subnets: network().Subnets, Labels: map[string]string{}},
+			"second":  {Owned: true, IPRange: "10.8.0.0/16", Subnets: other.Subnets, Labels: map[string]string{}},
 		},
 		Servers: map[string]fleet.AccountServer{"web-1": {
-			ServerType: "cx22", Image: "os=nixos", Location: "nbg1", Status: "running",
+			ServerType: "cx22", Image: "os=nixos", Location: "nbg1", Status: "running", Disk: 40,
 			Networks:         map[string]string{"private": "10.0.1.3", "second": "10.8.1.1"},
 			DeleteProtection: true, Labels: map[string]string{"env": "live"}, KeysDigest: "abcdefgh", Published: told,
 		}},
@@ -60,7 +60,7 @@ func TestLifeOfAFleet(t *testing.T) {
 		t.Errorf("addresses %q, %q, created %s", server.IPv4, server.IPv6, server.Created)
 	}
 	ignore := cmp.Options{
-		cmpopts.IgnoreFields(fleet.AccountServer{}, "ID", "IPv4", "IPv6", "Created"),
+		cmpopts.EquateEmpty(), cmpopts.IgnoreFields(fleet.AccountServer{}, "ID", "PublicNet", "IPv4", "IPv6", "Created"),
 		cmpopts.IgnoreFields(fleet.AccountNetwork{}, "ID"), cmpopts.IgnoreFields(fleet.AccountSSHKey{}, "ID"),
 	}
 	ignorePrivate := cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "Servers.Networks" }, cmp.Comparer(
@@ -69,7 +69,7 @@ func TestLifeOfAFleet(t *testing.T) {
 		t.Errorf("account (-want +got):\n%s", diff)
 	}
 
-	if p := asProblem(t, c.DeleteServer(ctx, made.ID)); p.Code != problem.Refused || len(p.Hints) == 0 {
+	if p := asProblem(t, c.Delete(ctx, plans.KindServer, made.ID)); p.Code != problem.Refused || len(p.Hints) == 0 {
 		t.Errorf("deleting a protected server: %+v", p)
 	}
 	check(t, c.Reset(ctx, made.ID))
@@ -84,15 +84,15 @@ func TestLifeOfAFleet(t *testing.T) {
 	if n.IPRange != "10.0.0.0/15" || len(n.Subnets) != 1 || n.Subnets[0].IPRange != "10.0.2.0/24" || n.Labels["a"] != "b" {
 		t.Errorf("network after the changes: %+v", n)
 	}
-	check(t, c.UpdateSSHKeyLabels(ctx, key, map[string]string{"a": "b"}))
+	check(t, c.SetLabels(ctx, plans.KindSSHKey, key, map[string]string{"a": "b"}))
 	if k := read(t, c).SSHKeys["deploy"]; k.Labels["a"] != "b" || !k.Owned {
 		t.Errorf("key after the change: %+v", k)
 	}
 	for range 2 { // gone counts as deleted
-		check(t, c.DeleteServer(ctx, made.ID))
-		check(t, c.DeleteNetwork(ctx, private))
-		check(t, c.DeleteNetwork(ctx, second))
-		check(t, c.DeleteSSHKey(ctx, key))
+		check(t, c.Delete(ctx, plans.KindServer, made.ID))
+		check(t, c.Delete(ctx, plans.KindNetwork, private))
+		check(t, c.Delete(ctx, plans.KindNetwork, second))
+		check(t, c.Delete(ctx, plans.KindSSHKey, key))
 	}
 	if left := read(t, c); len(left.Servers)+len(left.Networks)+len(left.SSHKeys) > 0 {
 		t.Errorf("left: %+v", left)
@@ -116,8 +116,8 @@ func TestListsArePagedAndFew(t *testing.T) {
 	if n := len(read(t, c).Servers); n != 60 {
 		t.Errorf("%d servers, want 60", n)
 	}
-	if n := api.count("^GET ") - before; n != 4 {
-		t.Errorf("%d requests for 60 servers, want 4: two pages, and one for each other kind", n)
+	if n := api.count("^GET ") - before; n != 11 {
+		t.Errorf("%d requests for 60 servers, want 11: two pages of servers, three of their addresses, and one for each other kind", n)
 	}
 }
 
@@ -157,23 +157,27 @@ func TestFleetsInOneProject(t *testing.T) {
 	if a := read(t, acme); len(a.Servers)+len(a.Networks)+len(a.SSHKeys) > 0 {
 		t.Errorf("sees another fleet's: %+v", a)
 	}
-	for name, f := range map[string]fleet.Fleet{
-		"server":  {Servers: map[string]fleet.Server{"db": {}}},
-		"network": {Networks: map[string]fleet.Network{"private": {}}},
-		"ssh key": {SSHKeys: map[string]fleet.SSHKey{"deploy": {PublicKey: publicKey}}},
+	for name, err := range map[string]error{
+		"server":  second(acme.CreateServer(ctx, order("db"), secret.New(""))),
+		"network": second(acme.CreateNetwork(ctx, "private", network())),
+		"ssh key": second(acme.CreateSSHKey(ctx, "deploy", fleet.SSHKey{PublicKey: publicKey + "x"})),
 	} {
-		_, err := acme.Account(ctx, f)
 		p := asProblem(t, err)
 		if !strings.Contains(p.Summary, "is taken") || !strings.Contains(p.Detail, `"other"`) || len(p.Hints) == 0 {
 			t.Errorf("%s: %s", name, problem.Text(err))
 		}
 	}
+	read(t, acme) // which tells what is not acme's
 	for name, err := range map[string]error{
 		"publish": acme.Publish(ctx, theirs.ID, fleet.Published{}),
-		"labels":  acme.UpdateServerLabels(ctx, theirs.ID, nil),
+		"labels":  acme.SetLabels(ctx, plans.KindServer, theirs.ID, nil),
 		"detach":  acme.DetachNetwork(ctx, theirs.ID, 1),
-		"delete":  acme.DeleteServer(ctx, theirs.ID),
-		"network": acme.DeleteNetwork(ctx, read(t, other).Networks["private"].ID),
+		"off":     acme.PowerOff(ctx, theirs.ID),
+		"on":      acme.PowerOn(ctx, theirs.ID),
+		"protect": acme.SetProtection(ctx, plans.KindServer, theirs.ID, true),
+		"reset":   acme.Reset(ctx, theirs.ID),
+		"delete":  acme.Delete(ctx, plans.KindServer, theirs.ID),
+		"network": acme.Delete(ctx, plans.KindNetwork, read(t, other).Networks["private"].ID),
 	} {
 		if p := asProblem(t, err); p.Code != problem.Refused {
 			t.Errorf("%s on another fleet's server: %+v", name, p)
@@ -192,8 +196,8 @@ func TestFleetsInOneProject(t *testing.T) {
 	if p := asProblem(t, err); !strings.Contains(p.Summary, `"deploy"`) || !strings.Contains(p.Hints[0], "existing: true") {
 		t.Errorf("the same key under another name: %s", problem.Text(err))
 	}
-	if api.count("^POST ") != 3+1 {
-		t.Errorf("%d creates, want the other fleet's three and the refused key", api.count("^POST "))
+	if api.count("^POST ") != 3+3+1 {
+		t.Errorf("%d creates, want the other fleet's three and one for each refusal", api.count("^POST "))
 	}
 }
 
@@ -204,7 +208,7 @@ func TestOtherToolsLabelsStay(t *testing.T) {
 	o := order("web-1")
 	o.Server.Labels = map[string]string{"env": "test", "hcloud-ccm.example/uid": "7"}
 	made := must[fleet.AccountServer](t)(c.CreateServer(ctx, o, secret.New("")))
-	check(t, c.UpdateServerLabels(ctx, made.ID, map[string]string{"role": "web"}))
+	check(t, c.SetLabels(ctx, plans.KindServer, made.ID, map[string]string{"role": "web"}))
 	want := map[string]string{"role": "web", "hcloud-ccm.example/uid": "7"}
 	s := read(t, c).Servers["web-1"]
 	if diff := cmp.Diff(want, s.Labels); diff != "" {

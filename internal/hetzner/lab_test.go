@@ -102,8 +102,11 @@ func (a *account) client(t *testing.T, name string) *hetzner.Client {
 
 func order(name string) fleet.ServerOrder {
 	return fleet.ServerOrder{
-		Name:    name,
-		Server:  fleet.Server{ServerType: "cx22", Image: "debian-13", Locations: []string{"nbg1"}, Labels: map[string]string{"env": "test"}},
+		Name: name,
+		Server: fleet.Server{
+			ServerType: "cx22", Image: "debian-13", Locations: []string{"nbg1"}, Labels: map[string]string{"env": "test"},
+			PublicNet: fleet.PublicNet{EnableIPv4: true, EnableIPv6: true},
+		},
 		HostKey: strings.Repeat("a", 52), KeysDigest: "abcdefgh",
 	}
 }
@@ -144,3 +147,6 @@ func asProblem(t *testing.T, err error) *problem.Problem {
 	}
 	return p
 }
+
+// second gives the error of two results.
+func second[T any](_ T, err error) error { return err }

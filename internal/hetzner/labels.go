@@ -1,8 +1,6 @@
 package hetzner
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"fmt"
 	"maps"
 	"strconv"
@@ -16,11 +14,16 @@ const (
 	labelFleet       = prefix + "fleet"
 	labelImage       = prefix + "image"
 	labelKeys        = prefix + "ssh-keys"
+	labelUserData    = prefix + "user-data"
 	labelHostKey     = prefix + "host-key"
 	labelNextHostKey = prefix + "host-key-next"
 	labelSystem      = prefix + "system"
 	labelCommit      = prefix + "commit"
 	labelHeld        = prefix + "held"
+	labelOff         = prefix + "off"
+	labelShutdown    = prefix + "shutdown"
+	labelSnapshot    = prefix + "snapshot"
+	labelServer      = prefix + "server"
 	labelLock        = prefix + "lock"
 	labelLockHolder  = prefix + "lock-holder"
 	labelLockRun     = prefix + "lock-run"
@@ -50,8 +53,7 @@ func encodeLabel(text string) string {
 	if b.Len() <= maxLabel {
 		return b.String()
 	}
-	sum := sha256.Sum256([]byte(text))
-	return hashMarker + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+	return hashMarker + hash(text)
 }
 
 // decodeLabel is encodeLabel backwards. A hash stays what it is.
@@ -79,8 +81,6 @@ func alphanumeric(c byte) bool {
 }
 
 func (c *Client) owns(labels map[string]string) bool { return labels[labelFleet] == c.fleet }
-
-func (c *Client) selector() string { return labelFleet + "=" + c.fleet }
 
 // owned gives the user's labels with the ownership label.
 func (c *Client) owned(user map[string]string) map[string]string {
@@ -134,14 +134,19 @@ func publish(labels map[string]string, p fleet.Published) map[string]string {
 	if p.Held {
 		held = "true"
 	}
-	for key, value := range map[string]string{
-		labelHostKey: p.HostKey, labelNextHostKey: p.NextHostKey, labelSystem: p.SystemHash, labelCommit: p.Commit, labelHeld: held,
-	} {
-		if value == "" {
-			delete(labels, key)
-		} else {
-			labels[key] = value
-		}
-	}
+	put(labels, labelHostKey, p.HostKey)
+	put(labels, labelNextHostKey, p.NextHostKey)
+	put(labels, labelSystem, p.SystemHash)
+	put(labels, labelCommit, p.Commit)
+	put(labels, labelHeld, held)
 	return labels
+}
+
+// put sets a label, or takes it off where there is nothing to say.
+func put(labels map[string]string, key, value string) {
+	if value == "" {
+		delete(labels, key)
+	} else {
+		labels[key] = value
+	}
 }

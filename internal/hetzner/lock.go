@@ -227,9 +227,8 @@ func (c *Client) ReleaseLock(ctx context.Context, l fleet.Lock) error {
 }
 
 func (c *Client) deleteLock(ctx context.Context, what string, l fleet.Lock) error {
-	return c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
-		resp, err := c.api.PlacementGroup.Delete(ctx, &hcloud.PlacementGroup{ID: l.ID})
-		return resp, unlessGone(err)
+	return c.call(ctx, request{what: what, gone: true}, func(ctx context.Context) (*hcloud.Response, error) {
+		return c.api.PlacementGroup.Delete(ctx, &hcloud.PlacementGroup{ID: l.ID})
 	})
 }
 

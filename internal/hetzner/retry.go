@@ -26,6 +26,33 @@ type request struct {
 	// settled looks whether the change was made although its answer was lost or
 	// says "exists already". nil: the request may simply be sent again.
 	settled func(context.Context) (bool, error)
+
+	// on and id are the resource whose actions have to end before settled looks;
+	// 0: settled sees to that itself.
+	on kind
+	id int64
+
+	gone  bool               // not_found counts as done
+	busy  []hcloud.ErrorCode // codes that pass, beside those that always do
+	limit time.Duration      // for the actions; 0: actionLimit
+}
+
+// pointless are the refusals after which nobody needs to look whether the
+// change was made all the same.
+func pointless(err error) bool {
+	return hasCode(err, hcloud.ErrorCodeUnauthorized, hcloud.ErrorCodeForbidden, codeTokenReadOnly, hcloud.ErrorCodeProtected,
+		hcloud.ErrorCodeResourceLocked, hcloud.ErrorCodeResourceLimitExceeded, hcloud.ErrorCodeResourceUnavailable,
+		hcloud.ErrorCodePlacementError, hcloud.ErrorCodeJSONError)
+}
+
+// look tells whether a change was made.
+func (c *Client) made(ctx context.Context, r request) (bool, error) {
+	if r.id != 0 {
+		if err := c.settle(ctx, r.on, r.what, r.id); err != nil {
+			return false, err
+		}
+	}
+	return r.settled(ctx)
 }
 
 // call sends a request until it is answered for good, at most for some
@@ -35,20 +62,22 @@ func (c *Client) call(ctx context.Context, r request, send func(context.Context)
 	var unsure bool
 	for tries, lostTries := 1, 0; ; tries++ {
 		resp, err := send(ctx)
-		if err == nil {
+		if err == nil || r.gone && hasCode(err, hcloud.ErrorCodeNotFound) {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return c.problem(r.what, fmt.Errorf("interrupted: %w", ctx.Err()))
 		}
 		how := judge(resp, err)
+		if how == refused && hasCode(err, r.busy...) {
+			how = busy
+		}
 		if how == lost {
 			unsure = true
 			lostTries++
 		}
-		exists := hasCode(err, hcloud.ErrorCodeUniquenessError, hcloud.ErrorCodeServerAlreadyAttached)
-		if r.settled != nil && (how == lost || exists || unsure && how == refused) {
-			done, lookErr := r.settled(ctx)
+		if r.settled != nil && (how == lost || how == refused && (unsure || !pointless(err))) {
+			done, lookErr := c.made(ctx, r)
 			if lookErr != nil || done {
 				return lookErr
 			}

@@ -3,284 +3,218 @@ package hetzner
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
-	"strings"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
-	"github.com/flotilla-nix/flotilla/internal/plans"
-	"github.com/flotilla-nix/flotilla/internal/problem"
-	"github.com/flotilla-nix/flotilla/internal/secret"
 )
 
-// CreateServer makes a server in the first location that has room and waits
-// until it was started. A server of that name that is the fleet's already, left
-// by an answer that was lost, is taken as it is.
-func (c *Client) CreateServer(ctx context.Context, order fleet.ServerOrder, userData secret.String) (fleet.AccountServer, error) {
-	what := fmt.Sprintf("creating the server %q", order.Name)
-	serverType, err := c.serverType(ctx, order.Server.ServerType)
-	if err != nil {
-		return fleet.AccountServer{}, err
+func describeServer(s *hcloud.Server) meta {
+	m := meta{id: s.ID, name: s.Name, labels: s.Labels}
+	if s.PublicNet.IPv4.ID != 0 {
+		m.ipv4 = s.PublicNet.IPv4.IP
 	}
-	image, err := c.findImage(ctx, order.Server.Image, serverType.Architecture)
-	if err != nil {
-		return fleet.AccountServer{}, err
+	if s.PublicNet.IPv6.ID != 0 {
+		m.ipv6 = firstAddress(s.PublicNet.IPv6.IP)
 	}
-	opts := hcloud.ServerCreateOpts{
-		Name: order.Name, ServerType: &hcloud.ServerType{Name: serverType.Name}, Image: &hcloud.Image{ID: image.ID},
-		UserData: userData.Reveal(), Labels: c.orderLabels(order),
-	}
-	for _, id := range order.SSHKeys {
-		opts.SSHKeys = append(opts.SSHKeys, &hcloud.SSHKey{ID: id})
-	}
-	for _, id := range order.Networks {
-		opts.Networks = append(opts.Networks, &hcloud.Network{ID: id})
-	}
-	locations := order.Server.Locations
-	if len(locations) == 0 {
-		locations = []string{""} // the API chooses
-	}
-	var made *hcloud.Server
-	for i, location := range locations {
-		opts.Location = nil
-		if location != "" {
-			opts.Location = &hcloud.Location{Name: location}
-		}
-		made, err = c.createServer(ctx, what, opts)
-		full := hasCode(err, hcloud.ErrorCodeResourceUnavailable, hcloud.ErrorCodePlacementError)
-		if !full || i == len(locations)-1 {
-			break
-		}
-	}
-	if err != nil {
-		return fleet.AccountServer{}, c.whereTried(err, locations)
-	}
-	return c.server(made, nil, order.Server.Image), nil
+	return m
 }
 
-func (c *Client) orderLabels(order fleet.ServerOrder) map[string]string {
-	labels := c.owned(order.Server.Labels)
-	labels[labelImage] = encodeLabel(order.Server.Image)
-	labels[labelKeys] = order.KeysDigest
-	return publish(labels, fleet.Published{HostKey: order.HostKey})
+// firstAddress is the server's own address in its IPv6 network.
+func firstAddress(base net.IP) net.IP {
+	ip := slices.Clone(base.To16())
+	if len(ip) > 0 {
+		ip[len(ip)-1] |= 1
+	}
+	return ip
 }
 
-// createServer sends one order and waits for what it starts.
-func (c *Client) createServer(ctx context.Context, what string, opts hcloud.ServerCreateOpts) (*hcloud.Server, error) {
-	var id int64
-	var actions []*hcloud.Action
-	r := request{what: what, settled: func(ctx context.Context) (bool, error) {
-		found, err := c.serverNamed(ctx, opts.Name)
-		if err != nil || found == nil {
-			return false, err
-		}
-		if !c.owns(found.Labels) {
-			return false, c.taken("servers", opts.Name, found.Labels)
-		}
-		id = found.ID
-		return true, nil
-	}}
-	err := c.call(ctx, r, func(ctx context.Context) (*hcloud.Response, error) {
-		result, resp, err := c.api.Server.Create(ctx, opts)
-		if err == nil {
-			id, actions = result.Server.ID, append(result.NextActions, result.Action)
-		}
-		return resp, err
-	})
-	if err != nil {
-		return nil, err
+func (c *Client) servers() kind {
+	api := &c.api.Server
+	ref := func(id int64) *hcloud.Server { return &hcloud.Server{ID: id} }
+	return kind{
+		noun: "server", get: by(api.GetByID, describeServer), named: by(api.GetByName, describeServer),
+		running: runningOf(api.Action.ListFor, ref),
+		update: func(ctx context.Context, id int64, name string, labels map[string]string) (*hcloud.Response, error) {
+			_, resp, err := api.Update(ctx, ref(id), hcloud.ServerUpdateOpts{Name: name, Labels: labels})
+			return resp, err
+		},
+		remove: func(ctx context.Context, id int64) ([]*hcloud.Action, *hcloud.Response, error) {
+			result, resp, err := api.DeleteWithResult(ctx, ref(id))
+			if err != nil {
+				return nil, resp, err
+			}
+			return one(result.Action, resp, nil)
+		},
+		protect: func(ctx context.Context, id int64, on bool) ([]*hcloud.Action, *hcloud.Response, error) {
+			return one(api.ChangeProtection(ctx, ref(id), hcloud.ServerChangeProtectionOpts{Delete: &on, Rebuild: &on}))
+		},
+		rdns: func(id int64) hcloud.RDNSSupporter { return ref(id) },
 	}
-	if err := c.actions.wait(ctx, actions...); err != nil {
-		return nil, c.problem(what, err)
-	}
-	return c.started(ctx, what, id)
-}
-
-// started waits until a server is no longer being made. One that was found by
-// name has actions that nobody told us of.
-func (c *Client) started(ctx context.Context, what string, id int64) (*hcloud.Server, error) {
-	ctx, cancel := context.WithTimeout(ctx, actionLimit)
-	defer cancel()
-	for {
-		s, err := c.getServer(ctx, what, id)
-		if err != nil {
-			return nil, err
-		}
-		if s.Status != hcloud.ServerStatusInitializing && s.Status != hcloud.ServerStatusStarting && !s.Locked {
-			return s, nil
-		}
-		if !sleep(ctx, c.actions.interval) {
-			return nil, c.problem(what, fmt.Errorf("the server is still %s: %w", s.Status, ctx.Err()))
-		}
-	}
-}
-
-// whereTried says in which locations there was no room.
-func (c *Client) whereTried(err error, locations []string) error {
-	p, ok := err.(*problem.Problem) //nolint:errorlint // only the Problem that this package has just made
-	if ok && len(locations) > 1 && hasCode(err, hcloud.ErrorCodeResourceUnavailable, hcloud.ErrorCodePlacementError) {
-		p.Detail = strings.TrimPrefix(p.Detail+"\nTried in this order: "+strings.Join(locations, ", ")+".", "\n")
-	}
-	return err
-}
-
-func (c *Client) serverNamed(ctx context.Context, name string) (*hcloud.Server, error) {
-	found, err := listed(ctx, c, "looking for the server "+name,
-		func(ctx context.Context, o hcloud.ListOpts) ([]*hcloud.Server, *hcloud.Response, error) {
-			return c.api.Server.List(ctx, hcloud.ServerListOpts{ListOpts: o, Name: name})
-		}, "")
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return found[0], nil
 }
 
 // getServer looks a server up; it is an error when it is gone or not ours.
 func (c *Client) getServer(ctx context.Context, what string, id int64) (*hcloud.Server, error) {
-	found, err := c.lookUpServer(ctx, what, id)
-	if err == nil && found == nil {
+	found, err := lookUp(ctx, c, what, func(ctx context.Context) (*hcloud.Server, *hcloud.Response, error) {
+		return c.api.Server.GetByID(ctx, id)
+	})
+	if err == nil && (found == nil || !c.owns(found.Labels)) {
 		err = c.notOurs(what)
 	}
 	return found, err
 }
 
-// lookUpServer gives nil for a server that is gone; one that is not ours is an
-// error.
-func (c *Client) lookUpServer(ctx context.Context, what string, id int64) (*hcloud.Server, error) {
-	var found *hcloud.Server
-	err := c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
-		s, resp, err := c.api.Server.GetByID(ctx, id)
-		found = s
-		return resp, err
+// changeServer makes a change that done recognises; to it a server that is gone
+// is nil.
+func (c *Client) changeServer(ctx context.Context, what string, id int64, done func(*hcloud.Server) bool,
+	send func(context.Context, *hcloud.Server) (*hcloud.Action, *hcloud.Response, error),
+) error {
+	r := request{what: what, on: c.servers(), id: id, settled: func(ctx context.Context) (bool, error) {
+		s, err := lookUp(ctx, c, what, func(ctx context.Context) (*hcloud.Server, *hcloud.Response, error) {
+			return c.api.Server.GetByID(ctx, id)
+		})
+		return err == nil && done(s), err
+	}}
+	return c.act(ctx, r, func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
+		return one(send(ctx, &hcloud.Server{ID: id}))
 	})
-	if err != nil {
-		return nil, err
-	}
-	if found != nil && !c.owns(found.Labels) {
-		return nil, c.notOurs(what)
-	}
-	return found, nil
-}
-
-// relabelServer reads a server's labels, changes them and writes them back if
-// that makes a difference.
-func (c *Client) relabelServer(ctx context.Context, what string, id int64, change func(map[string]string) map[string]string) error {
-	found, err := c.getServer(ctx, what, id)
-	if err != nil {
-		return err
-	}
-	labels := change(found.Labels)
-	if maps.Equal(labels, found.Labels) {
-		return nil
-	}
-	return c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
-		_, resp, err := c.api.Server.Update(ctx, found, hcloud.ServerUpdateOpts{Labels: labels})
-		return resp, err
-	})
-}
-
-// UpdateServerLabels sets the user's labels of a server.
-func (c *Client) UpdateServerLabels(ctx context.Context, id int64, labels map[string]string) error {
-	return c.relabelServer(ctx, fmt.Sprintf("changing the labels of server %d", id), id,
-		func(have map[string]string) map[string]string { return relabel(have, labels) })
 }
 
 // Publish writes what a host runs on its server's labels. All other labels stay.
 func (c *Client) Publish(ctx context.Context, serverID int64, p fleet.Published) error {
-	return c.relabelServer(ctx, fmt.Sprintf("writing what server %d runs on its labels", serverID), serverID,
-		func(have map[string]string) map[string]string { return publish(have, p) })
+	_, err := c.editServerLabels(ctx, fmt.Sprintf("writing what server %d runs on its labels", serverID), serverID,
+		func(labels map[string]string) map[string]string { return publish(labels, p) })
+	return err
 }
 
-// SetProtection switches a server's protection against deletion (and rebuild,
-// which the API wants to be the same).
-func (c *Client) SetProtection(ctx context.Context, kind plans.ResourceKind, id int64, on bool) error {
-	if kind != plans.KindServer {
-		return notYet("SetProtection")
+// SetDeletionLabels remembers how a server is to be deleted, for when
+// flotilla.yaml has it no more.
+func (c *Client) SetDeletionLabels(ctx context.Context, server int64, shutdown, snapshot bool) error {
+	_, err := c.editServerLabels(ctx, fmt.Sprintf("writing how server %d is to be deleted on its labels", server), server,
+		func(labels map[string]string) map[string]string { return deletion(labels, shutdown, snapshot) })
+	return err
+}
+
+func deletion(labels map[string]string, shutdown, snapshot bool) map[string]string {
+	put(labels, labelShutdown, yes(shutdown))
+	put(labels, labelSnapshot, yes(snapshot))
+	return labels
+}
+
+func yes(on bool) string {
+	if on {
+		return "true"
 	}
-	return c.act(ctx, request{what: fmt.Sprintf("changing the delete protection of server %d", id)},
-		func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
-			a, resp, err := c.api.Server.ChangeProtection(ctx, &hcloud.Server{ID: id}, hcloud.ServerChangeProtectionOpts{Delete: &on, Rebuild: &on})
-			return []*hcloud.Action{a}, resp, err
+	return ""
+}
+
+func (c *Client) editServerLabels(ctx context.Context, what string, id int64, change func(map[string]string) map[string]string) (*meta, error) {
+	return c.editLabels(ctx, c.servers(), what, id, func(_ *meta, labels map[string]string) map[string]string { return change(labels) })
+}
+
+// AttachNetwork puts a server into a network, at the given address or, without
+// one, at one that the API chooses.
+func (c *Client) AttachNetwork(ctx context.Context, server, network int64, at fleet.Attachment) error {
+	opts := hcloud.ServerAttachToNetworkOpts{Network: &hcloud.Network{ID: network}}
+	var err error
+	if opts.IP, err = address(at.IP); err != nil {
+		return err
+	}
+	if opts.AliasIPs, err = addresses(at.AliasIPs); err != nil {
+		return err
+	}
+	what := fmt.Sprintf("attaching server %d to network %d", server, network)
+	return c.changeServer(ctx, what, server,
+		func(s *hcloud.Server) bool {
+			have := attachment(s, network)
+			return have != nil && (opts.IP == nil || opts.IP.Equal(have.IP)) && sameAddresses(have.Aliases, opts.AliasIPs)
+		},
+		func(ctx context.Context, s *hcloud.Server) (*hcloud.Action, *hcloud.Response, error) {
+			return c.api.Server.AttachToNetwork(ctx, s, opts)
 		})
 }
 
-// AttachNetwork puts a server into a network, at the given address or, for "",
-// at one that the API chooses.
-func (c *Client) AttachNetwork(ctx context.Context, serverID, networkID int64, at fleet.Attachment) error {
-	ip := at.IP
-	opts := hcloud.ServerAttachToNetworkOpts{Network: &hcloud.Network{ID: networkID}}
-	if ip != "" {
-		if opts.IP = net.ParseIP(ip); opts.IP == nil {
-			return &problem.Problem{Summary: fmt.Sprintf("%q is not an IP address", ip)}
-		}
+func attachment(s *hcloud.Server, network int64) *hcloud.ServerPrivateNet {
+	if s == nil {
+		return nil
 	}
-	what := fmt.Sprintf("attaching server %d to network %d", serverID, networkID)
-	r := request{what: what, settled: func(ctx context.Context) (bool, error) {
-		at, err := c.attachedAt(ctx, what, serverID, networkID)
-		return at != nil && (opts.IP == nil || opts.IP.Equal(at)), err
-	}}
-	return c.act(ctx, r, func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
-		a, resp, err := c.api.Server.AttachToNetwork(ctx, &hcloud.Server{ID: serverID}, opts)
-		return []*hcloud.Action{a}, resp, err
-	})
-}
-
-// attachedAt is the server's address in a network, nil if it is not in it.
-func (c *Client) attachedAt(ctx context.Context, what string, serverID, networkID int64) (net.IP, error) {
-	s, err := c.getServer(ctx, what, serverID)
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(s.PrivateNet, func(n hcloud.ServerPrivateNet) bool { return n.Network.ID == networkID })
+	i := slices.IndexFunc(s.PrivateNet, func(n hcloud.ServerPrivateNet) bool { return n.Network.ID == network })
 	if i < 0 {
-		return nil, nil
+		return nil
 	}
-	return s.PrivateNet[i].IP, nil
+	return &s.PrivateNet[i]
 }
 
-// DetachNetwork takes a server out of a network; one that is not in it is fine.
-func (c *Client) DetachNetwork(ctx context.Context, serverID, networkID int64) error {
-	what := fmt.Sprintf("detaching server %d from network %d", serverID, networkID)
-	at, err := c.attachedAt(ctx, what, serverID, networkID)
-	if err != nil || at == nil {
+func sameAddresses(a, b []net.IP) bool {
+	texts := func(ips []net.IP) []string {
+		var all []string
+		for _, ip := range ips {
+			all = append(all, ip.String())
+		}
+		slices.Sort(all)
+		return all
+	}
+	return slices.Equal(texts(a), texts(b))
+}
+
+// ChangeAliasIPs replaces a server's further addresses in a network.
+func (c *Client) ChangeAliasIPs(ctx context.Context, server, network int64, ips []string) error {
+	aliases, err := addresses(ips)
+	if err != nil {
 		return err
 	}
-	r := request{what: what, settled: func(ctx context.Context) (bool, error) {
-		at, err := c.attachedAt(ctx, what, serverID, networkID)
-		return at == nil && err == nil, err
+	return c.act(ctx, request{what: fmt.Sprintf("changing the alias addresses of server %d in network %d", server, network), on: c.servers(), id: server},
+		func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
+			return one(c.api.Server.ChangeAliasIPs(ctx, &hcloud.Server{ID: server},
+				hcloud.ServerChangeAliasIPsOpts{Network: &hcloud.Network{ID: network}, AliasIPs: aliases}))
+		})
+}
+
+// DetachNetwork takes a server out of a network.
+func (c *Client) DetachNetwork(ctx context.Context, server, network int64) error {
+	return c.changeServer(ctx, fmt.Sprintf("detaching server %d from network %d", server, network), server,
+		func(s *hcloud.Server) bool { return attachment(s, network) == nil },
+		func(ctx context.Context, s *hcloud.Server) (*hcloud.Action, *hcloud.Response, error) {
+			return c.api.Server.DetachFromNetwork(ctx, s, hcloud.ServerDetachFromNetworkOpts{Network: &hcloud.Network{ID: network}})
+		})
+}
+
+// SetBackups switches a server's daily backups on or off. Off deletes them.
+func (c *Client) SetBackups(ctx context.Context, server int64, on bool) error {
+	return c.changeServer(ctx, fmt.Sprintf("switching the backups of server %d", server), server,
+		func(s *hcloud.Server) bool { return s != nil && (s.BackupWindow != "") == on },
+		func(ctx context.Context, s *hcloud.Server) (*hcloud.Action, *hcloud.Response, error) {
+			if on {
+				return c.api.Server.EnableBackup(ctx, s, "")
+			}
+			return c.api.Server.DisableBackup(ctx, s)
+		})
+}
+
+// Snapshot makes an image of a server's disk, labelled with fleet and server.
+// It takes minutes.
+func (c *Client) Snapshot(ctx context.Context, server int64, description string) error {
+	what := fmt.Sprintf("making a snapshot of server %d", server)
+	s, err := c.getServer(ctx, what, server)
+	if err != nil {
+		return err
+	}
+	labels := map[string]string{labelFleet: c.fleet, labelServer: encodeLabel(s.Name)}
+	began := c.clock.now()
+	r := request{what: what, on: c.servers(), id: server, limit: diskLimit, settled: func(ctx context.Context) (bool, error) {
+		all, err := c.images(ctx, what, hcloud.ImageListOpts{Type: []hcloud.ImageType{hcloud.ImageTypeSnapshot}},
+			labelFleet+"="+c.fleet+","+labelServer+"="+encodeLabel(s.Name))
+		made := slices.ContainsFunc(all, func(i *hcloud.Image) bool {
+			return i.Description == description && i.Status == hcloud.ImageStatusAvailable && !i.Created.Before(began.Add(-clockSlack))
+		})
+		return made, err
 	}}
 	return c.act(ctx, r, func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
-		a, resp, err := c.api.Server.DetachFromNetwork(ctx, &hcloud.Server{ID: serverID},
-			hcloud.ServerDetachFromNetworkOpts{Network: &hcloud.Network{ID: networkID}})
-		return []*hcloud.Action{a}, resp, err
+		result, resp, err := c.api.Server.CreateImage(ctx, s, &hcloud.ServerCreateImageOpts{
+			Type: hcloud.ImageTypeSnapshot, Description: &description, Labels: labels,
+		})
+		return one(result.Action, resp, err)
 	})
-}
-
-// Reset cuts a server's power and starts it again: it boots its boot default.
-func (c *Client) Reset(ctx context.Context, serverID int64) error {
-	return c.act(ctx, request{what: fmt.Sprintf("resetting server %d", serverID)},
-		func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
-			a, resp, err := c.api.Server.Reset(ctx, &hcloud.Server{ID: serverID})
-			return []*hcloud.Action{a}, resp, err
-		})
-}
-
-// DeleteServer deletes a server with its disk and waits until it is gone, so
-// that its name and addresses are free. One that is gone counts as deleted.
-func (c *Client) DeleteServer(ctx context.Context, id int64) error {
-	what := fmt.Sprintf("deleting server %d", id)
-	if found, err := c.lookUpServer(ctx, what, id); err != nil || found == nil {
-		return err
-	}
-	return c.act(ctx, request{what: what},
-		func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) {
-			result, resp, err := c.api.Server.DeleteWithResult(ctx, &hcloud.Server{ID: id})
-			if err != nil {
-				return nil, resp, unlessGone(err)
-			}
-			return []*hcloud.Action{result.Action}, resp, nil
-		})
 }
