@@ -113,3 +113,65 @@ func TestFind(t *testing.T) {
 		t.Error("found one above the temporary folder")
 	}
 }
+
+// user_data may stand in a file of the repository, and nowhere else.
+func TestLoadUserData(t *testing.T) {
+	server := func(file string) string {
+		return "fleet: a\nprovider: {hetzner: {token: {env: T}}}\nservers: {s: {server_type: t, image: i, location: l, ssh_keys: [], user_data: {file: " + file + "}}}\n"
+	}
+	files := map[string]string{
+		"outside": "secret", "repo/.git/config": "secret", "repo/shared/init.yaml": "#shared\n", "repo/fleets/a/hive.nix": "", "repo/fleets/a/init.yaml": "#own\n",
+		"repo/fleets/a/fits": strings.Repeat("x", maxUserData), "repo/fleets/a/large": strings.Repeat("x", maxUserData+1),
+	}
+	for _, c := range []struct {
+		file, tree string // tree: below the temporary folder; "" takes Load
+		want       string // of user_data
+		problem    string
+	}{
+		{"init.yaml", "", "#own\n", ""},
+		{"./init.yaml", "repo/fleets/a", "#own\n", ""},
+		{"../../shared/init.yaml", "", "#shared\n", ""},
+		{"../../shared/init.yaml", "repo", "#shared\n", ""},
+		{"../../shared/init.yaml", "repo/fleets", "", "outside the repository"},
+		{"link-inside", "", "#shared\n", ""},
+		{"fits", "", files["repo/fleets/a/fits"], ""},
+		{"large", "", "", "larger than 28 KiB"},
+		{"../../../outside", "", "", "outside the repository"},
+		{"../../../outside", ".", "secret", ""},
+		{"link-outside", "", "", "outside the repository"},
+		{"../../.git/config", "", "", "belongs to git"},
+		{"link-git", "", "", "belongs to git"},
+		{"pipe", "", "", "not a regular file"},
+		{".", "", "", "not a regular file"},
+		{"absent", "", "", "no such file"},
+	} {
+		t.Run(c.file+" in "+c.tree, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, files)
+			fleetDir := filepath.Join(dir, "repo", "fleets", "a")
+			file := filepath.Join(fleetDir, FileName)
+			write(t, fleetDir, map[string]string{FileName: server(c.file)})
+			for link, target := range map[string]string{"link-inside": "../../shared/init.yaml", "link-outside": filepath.Join(dir, "outside"), "link-git": "../../.git/config"} {
+				if err := os.Symlink(target, filepath.Join(fleetDir, link)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := syscall.Mkfifo(filepath.Join(fleetDir, "pipe"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			f, err := Load(file)
+			if c.tree != "" {
+				f, err = LoadIn(filepath.Join(dir, c.tree), file)
+			}
+			if c.problem == "" {
+				if err != nil || f.Servers["s"].UserData != c.want {
+					t.Errorf("got %.40q, %v", f.Servers["s"].UserData, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(problem.Text(err), c.problem) || strings.Contains(problem.Text(err), "secret") {
+				t.Errorf("got %v, want %q", err, c.problem)
+			}
+		})
+	}
+}
