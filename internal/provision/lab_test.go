@@ -14,9 +14,6 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/hetzner"
 	"github.com/flotilla-nix/flotilla/internal/lab/cloud"
-	"github.com/flotilla-nix/flotilla/internal/plans"
-	"github.com/flotilla-nix/flotilla/internal/problem"
-	"github.com/flotilla-nix/flotilla/internal/progress"
 	"github.com/flotilla-nix/flotilla/internal/provision"
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
@@ -25,11 +22,6 @@ import (
 var _ provision.Provider = (*hetzner.Client)(nil)
 
 const token = "wF5x0QmZt7RkJ3uYc9BvLh2NaPs8Dg1EiO6TqXyKzCrVbMnWjHfGdSlAeUoI4p00"
-
-const (
-	keyOne = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHmdrBZ3DCQ1qv6xmYPs1ZXvBfk0BQMnQtzqTHIlyWmc one@example.com"
-	keyTwo = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmdrBZ3DCQ1qv6xmYPs1ZXvBfk0BQMnQtzqTHIlyWmc two@example.com"
-)
 
 // project is a lab's API without machines, behind a connection that can fail.
 type project struct {
@@ -115,44 +107,12 @@ func (p *project) client(t *testing.T) *hetzner.Client {
 	return c
 }
 
-// apply does what a deploy does with healthy hosts.
-func apply(ctx context.Context, p provision.Provider, f fleet.Fleet, o provision.Options) ([]plans.ResourceResult, error) {
-	account, err := p.Account(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	after, made, err := provision.Expand(ctx, p, f, account, o, progress.Discard)
-	if err != nil {
-		return made, err
-	}
-	gone, err := provision.Contract(ctx, p, f, after, o, progress.Discard)
-	return append(made, gone...), err
-}
-
-func account(t *testing.T, p provision.Provider, f fleet.Fleet) fleet.Account {
-	t.Helper()
-	a, err := p.Account(context.Background(), f)
-	if err != nil {
-		t.Fatal(problem.Text(err))
-	}
-	return a
-}
-
-// settled fails the test unless the account is what the fleet declares.
-func settled(t *testing.T, p provision.Provider, f fleet.Fleet) {
-	t.Helper()
-	for _, r := range provision.Diff(f, account(t, p, f), provision.Options{}) {
-		if provision.Changes(r) {
-			t.Errorf("still to do: %+v", r)
-		}
-	}
-}
-
 func three() fleet.Fleet {
 	server := func(ip string) fleet.Server {
 		return fleet.Server{
 			ServerType: "cx22", Image: "os=nixos", Locations: []string{"nbg1", "fsn1"}, SSHKeys: []string{"deploy"},
 			Networks: map[string]fleet.Attachment{"private": {IP: ip}, "backup": {}}, Labels: map[string]string{"env": "test"},
+			PublicNet: fleet.PublicNet{EnableIPv4: true, EnableIPv6: true},
 		}
 	}
 	db := server("10.0.1.3")
