@@ -65,7 +65,6 @@ type builder struct {
 	items map[*instance]*item
 	byID  map[string]map[string]*item // section, ID of the state
 	named map[string]map[string]*item // section, name
-	where map[string]string           // subnet IDs that the state knows → network's
 }
 
 func newBuilder(in *importer, root *scope) *builder {

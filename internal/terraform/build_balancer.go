@@ -111,9 +111,9 @@ func (b *builder) service(i *instance) {
 
 func (b *builder) serviceHTTP(r *record) fleet.ServiceHTTP {
 	h := fleet.ServiceHTTP{RedirectHTTP: b.flag(r, "redirect_http"), StickySessions: b.flag(r, "sticky_sessions")}
-	h.CookieName, _ = b.text(r, "cookie_name")
-	h.CookieLifetime, _ = b.number(r, "cookie_lifetime")
-	if h.StickySessions {
+	if h.StickySessions { // without them a cookie says nothing
+		h.CookieName, _ = b.text(r, "cookie_name")
+		h.CookieLifetime, _ = b.number(r, "cookie_lifetime")
 		or(&h.CookieName, "HCLBSTICKY")
 		or(&h.CookieLifetime, 300)
 	}

@@ -155,6 +155,10 @@ func (b *builder) group(i *instance) {
 }
 
 func (b *builder) firewall(i *instance) {
+	if _, unknown := i.vague["rule"]; unknown {
+		b.leave(i, "", "not all of its rules are known", "Import with --state terraform.tfstate, or write the rules themselves.")
+		return
+	}
 	w := fleet.Firewall{Labels: b.labels(&i.record)}
 	for _, r := range i.blocks["rule"] {
 		rule, ok := b.rule(r)

@@ -132,9 +132,7 @@ func (b *builder) keys(i *instance) ([]string, bool) {
 		return names, true
 	}
 	// Keys count at creation only, and a fleet's server needs one.
-	for _, name := range keysOf(b.fleet.SSHKeys) {
-		names = append(names, name)
-	}
+	names = append(names, keysOf(b.fleet.SSHKeys)...)
 	if len(names) == 0 {
 		b.leave(i, "ssh_keys", "it has no ssh_keys, so nobody could log in to a new one", "Give it ssh_keys: they count at creation only, so nothing happens to the running server.")
 		return nil, false

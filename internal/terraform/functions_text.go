@@ -59,10 +59,10 @@ func textFunctions() map[string]function.Function {
 }
 
 func addressFunctions() map[string]function.Function {
-	text := func(name string) function.Parameter { return function.Parameter{Name: name, Type: cty.String} }
+	prefix := function.Parameter{Name: "prefix", Type: cty.String}
 	number := func(name string) function.Parameter { return function.Parameter{Name: name, Type: cty.Number} }
 	return map[string]function.Function{
-		"cidrhost": pure(cty.String, []function.Parameter{text("prefix"), number("host")}, func(args []cty.Value) (cty.Value, error) {
+		"cidrhost": pure(cty.String, []function.Parameter{prefix, number("host")}, func(args []cty.Value) (cty.Value, error) {
 			p, n, err := prefixAndNumber(args[0], args[1])
 			if err != nil {
 				return cty.NilVal, err
@@ -70,7 +70,7 @@ func addressFunctions() map[string]function.Function {
 			a, err := hostOf(p, n)
 			return cty.StringVal(a), err
 		}),
-		"cidrnetmask": pure(cty.String, []function.Parameter{text("prefix")}, func(args []cty.Value) (cty.Value, error) {
+		"cidrnetmask": pure(cty.String, []function.Parameter{prefix}, func(args []cty.Value) (cty.Value, error) {
 			p, err := netip.ParsePrefix(args[0].AsString())
 			if err != nil || !p.Addr().Is4() {
 				return cty.NilVal, errors.New("an IPv4 range is needed")
@@ -78,7 +78,7 @@ func addressFunctions() map[string]function.Function {
 			mask := ^uint32(0) << (32 - p.Bits())
 			return cty.StringVal(netip.AddrFrom4([4]byte{byte(mask >> 24), byte(mask >> 16), byte(mask >> 8), byte(mask)}).String()), nil //nolint:gosec // cut on purpose
 		}),
-		"cidrsubnet": pure(cty.String, []function.Parameter{text("prefix"), number("newbits"), number("netnum")}, func(args []cty.Value) (cty.Value, error) {
+		"cidrsubnet": pure(cty.String, []function.Parameter{prefix, number("newbits"), number("netnum")}, func(args []cty.Value) (cty.Value, error) {
 			p, bits, err := prefixAndNumber(args[0], args[1])
 			if err != nil {
 				return cty.NilVal, err
@@ -91,7 +91,7 @@ func addressFunctions() map[string]function.Function {
 			return cty.StringVal(s), err
 		}),
 		"cidrsubnets": function.New(&function.Spec{
-			Params:   []function.Parameter{text("prefix")},
+			Params:   []function.Parameter{prefix},
 			VarParam: &function.Parameter{Name: "newbits", Type: cty.Number},
 			Type:     function.StaticReturnType(cty.List(cty.String)),
 			Impl:     func(args []cty.Value, _ cty.Type) (cty.Value, error) { return subnetsOf(args) },

@@ -42,6 +42,7 @@ type importer struct {
 	vars    map[string]hclsyntax.Expression // of tfvars files
 	unread  []string                        // tfvars files that nobody asked for
 	state   *state
+	home    string // alias of the provider configuration that is the fleet's, "" for the one without
 	values  *stand // values made up for what only the provider knows
 	meter   *meter
 
@@ -82,7 +83,29 @@ func (in *importer) open() *scope {
 	if f == nil {
 		return nil
 	}
+	in.home = onlyAlias(f.providers)
 	return newScope(in, f, nil, nil, nil, "")
+}
+
+// onlyAlias is the alias of the one configuration of hcloud, "" where there
+// are several or it has none.
+func onlyAlias(providers []*hclsyntax.Block) string {
+	alias, n := "", 0
+	for _, p := range providers {
+		if p.Labels[0] != "hcloud" {
+			continue
+		}
+		n++
+		if attr := p.Body.Attributes["alias"]; attr != nil {
+			if v, diags := attr.Expr.Value(nil); !diags.HasErrors() {
+				alias, _ = textOf(v)
+			}
+		}
+	}
+	if n != 1 {
+		return ""
+	}
+	return alias
 }
 
 // err joins what is wrong, in the order in which it was found.

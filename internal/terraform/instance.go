@@ -3,7 +3,6 @@ package terraform
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -31,6 +30,13 @@ type record struct {
 	attrs  map[string]cty.Value
 	places map[string]hcl.Range
 	blocks map[string][]*record
+	vague  map[string]vague // blocks of which is not known how many there are
+}
+
+// vague is a dynamic block that cannot be expanded.
+type vague struct {
+	at  hcl.Range
+	why unknownMark
 }
 
 // place is where an attribute stands, or its block.
@@ -89,7 +95,7 @@ func (i *instance) value() cty.Value {
 		return i.foreign()
 	}
 	i.fill(sc)
-	return i.record.object(sc)
+	return i.object(sc)
 }
 
 // foreign is the value of what is no part of the provider: all that the state
@@ -129,25 +135,126 @@ func (i *instance) fill(sc *schema) {
 	ignored := ignoredChanges(body)
 	for name, a := range sc.attrs {
 		v := i.attrs[name]
-		has := false
-		var stored cty.Value
-		if i.known != nil {
-			stored, has = i.known.attrs[name]
-		}
 		_, written := i.places[name]
-		takes := a.computed || i.resource.data && !written || !v.IsKnown() || !written && v.IsNull() && (name == "id" || name == "location" || name == "name") ||
-			name == "name" || name == "location" || written && (slices.Contains(ignored, name) || slices.Contains(ignored, "all"))
-		if has && takes && !stored.IsNull() && name != "user_data" { // of that the state keeps a digest alone
-			if c, err := convert.Convert(stored, a.kind); err == nil {
-				i.differs(name, v, c, written)
-				v = c
-			}
+		if stored, has := i.stored(name, a.kind); has && i.defers(name, a, v, ignored) {
+			i.differs(name, v, stored, written)
+			v = stored
 		}
 		if !v.IsKnown() && !written {
 			v = i.standIn(name, v)
 		}
 		i.attrs[name] = v
 	}
+	for kind, inner := range sc.blocks {
+		i.fillBlocks(kind, inner)
+	}
+}
+
+// stored is what the state has of an attribute, in the attribute's type.
+func (i *instance) stored(name string, kind cty.Type) (cty.Value, bool) {
+	if i.known == nil || name == "user_data" { // of which the state keeps a digest alone
+		return cty.NilVal, false
+	}
+	v, ok := i.known.attrs[name]
+	if !ok || v.IsNull() {
+		return cty.NilVal, false
+	}
+	c, err := convert.Convert(v, kind)
+	return c, err == nil
+}
+
+// defers tells whether the state has the say on an attribute: where only the
+// provider knows it, where the text does not give it, and on what Terraform
+// does not change any more.
+func (i *instance) defers(name string, a attribute, v cty.Value, ignored []string) bool {
+	_, written := i.places[name]
+	bare, _ := v.UnmarkDeep()
+	switch {
+	case a.computed || name == "name" || name == "location" || !bare.IsWhollyKnown():
+		return true
+	case written:
+		return slices.Contains(ignored, name) || slices.Contains(ignored, "all")
+	}
+	return i.resource.data || slices.Contains([]string{"id", "image", "listen_port", "destination_port", "proxyprotocol"}, name)
+}
+
+// fillBlocks takes the state's blocks where the text does not give them.
+func (i *instance) fillBlocks(kind string, sc *schema) {
+	dynamic, unclear := i.vague[kind]
+	for _, r := range i.blocks[kind] {
+		unclear = unclear || !r.clear(i.scope.in.values)
+	}
+	chosen := len(i.blocks[kind]) == 0 && i.resource.kind == "hcloud_load_balancer_service" // which the API fills in
+	if unclear || chosen {
+		if stored, ok := i.storedBlocks(kind, sc); ok {
+			i.blocks[kind] = stored
+			delete(i.vague, kind)
+			return
+		}
+	}
+	if dynamic.why.why != "" {
+		i.scope.in.gap(dynamic.at, i.address, "its "+kind+" blocks are not known: "+dynamic.why.why, dynamic.why.instead)
+	}
+}
+
+// clear tells whether all that a block writes is known.
+func (r *record) clear(s *stand) bool {
+	for name := range r.places {
+		v, _ := r.attrs[name].UnmarkDeep()
+		if !v.IsWhollyKnown() {
+			return false
+		}
+		made := false
+		_ = cty.Walk(v, func(_ cty.Path, e cty.Value) (bool, error) {
+			if e.Type() == cty.String && !e.IsNull() {
+				_, leaks := s.leak(e.AsString())
+				made = made || leaks && s.ids[e.AsString()] == nil
+			}
+			return true, nil
+		})
+		if made {
+			return false
+		}
+	}
+	return true
+}
+
+func (i *instance) storedBlocks(kind string, sc *schema) ([]*record, bool) {
+	if i.known == nil {
+		return nil, false
+	}
+	list, ok := i.known.attrs[kind]
+	if !ok || list.IsMarked() || list.IsNull() || !list.CanIterateElements() {
+		return nil, false
+	}
+	return i.recordsOf(list, sc, kind), true
+}
+
+// recordsOf makes blocks of a list in the state.
+func (i *instance) recordsOf(list cty.Value, sc *schema, path string) []*record {
+	var out []*record
+	for it := list.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() || !e.Type().IsObjectType() {
+			continue
+		}
+		r := &record{owner: i, at: i.at, path: path, attrs: map[string]cty.Value{}, blocks: map[string][]*record{}}
+		for name, a := range sc.attrs {
+			r.attrs[name] = a.fallback
+			if e.Type().HasAttribute(name) && !e.GetAttr(name).IsNull() {
+				if c, err := convert.Convert(e.GetAttr(name), a.kind); err == nil {
+					r.attrs[name] = c
+				}
+			}
+		}
+		for kind, inner := range sc.blocks {
+			if e.Type().HasAttribute(kind) && !e.GetAttr(kind).IsNull() && e.GetAttr(kind).CanIterateElements() {
+				r.blocks[kind] = i.recordsOf(e.GetAttr(kind), inner, join(path, kind))
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // differs notes where the state has another name or location than the text.
@@ -231,125 +338,4 @@ func prevented(body *hclsyntax.Body) (hcl.Range, bool) {
 		}
 	}
 	return hcl.Range{}, false
-}
-
-// meta are the attributes and blocks that Terraform itself reads.
-func meta(name string) bool {
-	return slices.Contains([]string{"count", "for_each", "depends_on", "provider", "lifecycle", "timeouts", "connection", "provisioner"}, name)
-}
-
-// record evaluates one block by its schema.
-func (s *scope) record(owner *instance, sc *schema, body *hclsyntax.Body, at hcl.Range, path string, extra names) *record {
-	r := &record{owner: owner, at: at, path: path, attrs: map[string]cty.Value{}, places: map[string]hcl.Range{}, blocks: map[string][]*record{}}
-	for _, name := range keysOf(body.Attributes) {
-		attr := body.Attributes[name]
-		a, ok := sc.attrs[name]
-		switch {
-		case path == "" && meta(name):
-		case !ok:
-			s.in.gap(attr.NameRange, owner.address, join(path, name)+" has no place in a fleet", "Leave it out, or set it on the server by its NixOS configuration.")
-		default:
-			r.places[name] = attr.SrcRange
-			r.attrs[name] = s.typed(s.eval(attr.Expr, extra), a.kind)
-		}
-	}
-	for _, name := range keysOf(sc.attrs) {
-		if _, ok := r.attrs[name]; !ok {
-			r.attrs[name] = sc.attrs[name].fallback
-			if sc.attrs[name].computed || name == "id" {
-				r.attrs[name] = cty.UnknownVal(sc.attrs[name].kind).Mark(unknownMark{
-					why: owner.address + "." + join(path, name) + " is known only once it is made", instead: "Import with --state terraform.tfstate, or write the value itself.",
-				})
-			}
-		}
-	}
-	for _, b := range s.blocksOf(body, extra) {
-		inner, ok := sc.blocks[b.kind]
-		switch {
-		case path == "" && meta(b.kind):
-		case !ok:
-			s.in.gap(b.at, owner.address, "block "+join(path, b.kind)+" has no place in a fleet", "Leave it out.")
-		default:
-			r.blocks[b.kind] = append(r.blocks[b.kind], s.record(owner, inner, b.body, b.at, join(path, b.kind), b.extra))
-		}
-	}
-	return r
-}
-
-func join(path, name string) string { return strings.TrimPrefix(path+"."+name, ".") }
-
-// typed brings a value into the type of its attribute.
-func (s *scope) typed(v cty.Value, kind cty.Type) cty.Value {
-	c, err := convert.Convert(v, kind)
-	if err != nil {
-		_, marks := v.UnmarkDeep()
-		return cty.UnknownVal(kind).WithMarks(marks).Mark(unknownMark{why: "its value has the wrong type: " + err.Error(), instead: "Correct it."})
-	}
-	return c
-}
-
-// expanded is one block, dynamic ones taken apart.
-type expanded struct {
-	kind  string
-	body  *hclsyntax.Body
-	at    hcl.Range
-	extra names
-}
-
-func (s *scope) blocksOf(body *hclsyntax.Body, extra names) []expanded {
-	var out []expanded
-	for _, b := range body.Blocks {
-		if b.Type != "dynamic" {
-			out = append(out, expanded{b.Type, b.Body, b.DefRange(), extra})
-			continue
-		}
-		out = append(out, s.dynamic(b, extra)...)
-	}
-	return out
-}
-
-func (s *scope) dynamic(b *hclsyntax.Block, extra names) []expanded {
-	each := b.Body.Attributes["for_each"]
-	var content *hclsyntax.Block
-	for _, inner := range b.Body.Blocks {
-		if inner.Type == "content" {
-			content = inner
-		}
-	}
-	if !s.in.labels(b, 1) {
-		return nil
-	}
-	if each == nil || content == nil {
-		s.in.fail(b.DefRange(), "a dynamic block needs for_each and content", `Write: dynamic "`+b.Labels[0]+`" { for_each = …  content { … } }`)
-		return nil
-	}
-	iterator := b.Labels[0]
-	if attr := b.Body.Attributes["iterator"]; attr != nil {
-		if name := hcl.ExprAsKeyword(attr.Expr); name != "" {
-			iterator = name
-		}
-	}
-	v, _ := s.eval(each.Expr, extra).Unmark()
-	if !v.IsKnown() {
-		m := why(s.eval(each.Expr, extra))
-		s.in.gap(each.Expr.Range(), "", fmt.Sprintf("the %s blocks are not known: %s", b.Labels[0], m.why), m.instead)
-		return nil
-	}
-	if v.IsNull() || !v.CanIterateElements() {
-		s.in.fail(each.Expr.Range(), "for_each of a dynamic block must be a list, a set or a map", "Write for example for_each = [80, 443].")
-		return nil
-	}
-	if !s.in.count(v.LengthInt(), each.Expr.Range(), fmt.Sprintf("%d blocks", v.LengthInt())) {
-		return nil
-	}
-	var out []expanded
-	for it := v.ElementIterator(); it.Next(); {
-		k, e := it.Element()
-		if v.Type().IsSetType() {
-			k = e
-		}
-		inner := extra.with(iterator, cty.ObjectVal(map[string]cty.Value{"key": k, "value": e}))
-		out = append(out, expanded{b.Labels[0], content.Body, content.DefRange(), inner})
-	}
-	return out
 }

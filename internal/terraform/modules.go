@@ -231,7 +231,10 @@ func (s *scope) alienName(e hcl.Expression) string {
 	if diags.HasErrors() || t.RootName() != "hcloud" || len(t) < 2 {
 		return s.alien
 	}
-	return step(t, 1)
+	if alias := step(t, 1); alias != s.in.home {
+		return alias
+	}
+	return ""
 }
 
 // expansion is one instance's key with the names that its block sees.

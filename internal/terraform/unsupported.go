@@ -96,7 +96,7 @@ func (b *builder) provider() {
 		if p.Labels[0] != "hcloud" {
 			continue
 		}
-		if p.Body.Attributes["alias"] != nil {
+		if p.Body.Attributes["alias"] != nil && b.in.home == "" {
 			continue // its resources are noted one by one
 		}
 		if attr := p.Body.Attributes["token"]; attr != nil && len(b.in.refs[attr.Expr]) == 0 {
