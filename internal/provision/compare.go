@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
 )
 
 func samePrefix(a, b string) bool {
@@ -55,4 +57,42 @@ func shortKey(key string) string {
 		fields[1] = "…" + fields[1][len(fields[1])-tail:]
 	}
 	return strings.Join(fields, " ")
+}
+
+// normalAddresses puts addresses in order, each once and in one form.
+func normalAddresses(all []string) []string {
+	var out []string
+	for _, text := range all {
+		if a, err := netip.ParseAddr(text); err == nil {
+			text = a.String()
+		}
+		out = append(out, text)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func inRange(ipRange, address string) bool {
+	p, errP := netip.ParsePrefix(ipRange)
+	a, errA := netip.ParseAddr(address)
+	return errP == nil && errA == nil && p.Contains(a)
+}
+
+// foreignLabel tells a label of another tool: it has a prefix.
+func foreignLabel(key string) bool { return strings.Contains(key, "/") }
+
+// labelChanges gives the labels that differ, for a resource that is made anew.
+func labelChanges(have, want map[string]string) []plans.Attribute {
+	var changes []plans.Attribute
+	for _, key := range sorted(want) {
+		if old, ok := have[key]; !ok || old != want[key] {
+			changes = append(changes, known("labels."+key, old, want[key]))
+		}
+	}
+	for _, key := range sorted(have) {
+		if _, ok := want[key]; !ok && !foreignLabel(key) {
+			changes = append(changes, known("labels."+key, have[key], ""))
+		}
+	}
+	return changes
 }

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
-	"github.com/flotilla-nix/flotilla/internal/plans"
 )
 
 // pool is where placeholders come from: the documentation ranges first (762
@@ -44,63 +43,107 @@ func IsPlaceholder(address string) bool {
 }
 
 // Facts gives what is known of the declared servers. Addresses of servers that
-// do not exist yet, or are going to be replaced, are placeholders: valid,
-// unique, and the same in every plan as far as names allow, because each starts
-// from a hash of its server's name. Declared values are always the real ones.
-// Known is false for a server with at least one placeholder.
+// do not exist yet, or are going to be replaced or get another public address,
+// are placeholders: valid, unique, and the same in every plan as far as names
+// allow, because each starts from a hash of its server's name. Declared values,
+// and primary IPs that exist, are always the real ones. Known is false for a
+// server with at least one placeholder.
 func Facts(desired fleet.Fleet, actual fleet.Account, o Options) fleet.Facts {
+	d := &comparison{desired: desired, options: o}
+	d.actual, d.renamed, _ = moved(desired, actual)
 	p := pool{used: map[netip.Addr]bool{}}
-	for _, s := range actual.Servers { // a lab may use these ranges in earnest
-		for _, address := range []string{s.IPv4, s.IPv6} {
-			if a, err := netip.ParseAddr(address); err == nil {
-				p.used[a] = true
-			}
-		}
-		for _, address := range s.Networks {
-			if a, err := netip.ParseAddr(address); err == nil {
-				p.used[a] = true
-			}
-		}
-	}
-	leaves := map[string]bool{} // replaced networks
-	replaced := map[string]bool{}
-	for _, r := range Diff(desired, actual, o) {
-		if r.Action == plans.Replace {
-			leaves[r.Name] = leaves[r.Name] || r.Kind == plans.KindNetwork
-			replaced[r.Name] = replaced[r.Name] || r.Kind == plans.KindServer
-		}
-	}
+	p.reserve(d.actual)
 	facts := fleet.Facts{}
 	for _, name := range sorted(desired.Servers) {
-		want := desired.Servers[name]
-		have, exists := actual.Servers[name]
-		if replaced[name] {
-			have, exists = fleet.AccountServer{}, false
-		}
-		f := fleet.ServerFacts{ServerType: want.ServerType, Private: map[string]string{}, Known: exists, Location: have.Location}
-		if len(want.Locations) > 0 {
-			f.Location = cmp.Or(have.Location, want.Locations[0])
-		}
-		if exists && have.IPv4+have.IPv6 != "" {
-			f.IPv4, f.IPv6 = have.IPv4, have.IPv6
-		} else {
-			f.Known = false
-			f.IPv4, f.IPv6 = p.ipv4(name), p.ipv6(name)
-		}
-		for _, network := range sorted(want.Networks) {
-			switch address := have.Networks[network]; {
-			case want.Networks[network].IP != "":
-				f.Private[network] = want.Networks[network].IP
-			case address != "" && !leaves[network]:
-				f.Private[network] = address
-			default:
-				f.Private[network] = p.ipv4(name + "/" + network)
-				f.Known = false
-			}
-		}
-		facts[name] = f
+		facts[name] = d.facts(p, name)
 	}
 	return facts
+}
+
+func (d *comparison) facts(p pool, name string) fleet.ServerFacts {
+	want := d.desired.Servers[name]
+	have := d.actual.Servers[name]
+	if d.serverReplaced(name) {
+		have = fleet.AccountServer{}
+	}
+	f := fleet.ServerFacts{ServerType: want.ServerType, Private: map[string]string{}, Known: true, Location: have.Location}
+	if sameType(want, have) {
+		f.ServerType = have.ServerType // it may be a fallback
+	}
+	if len(want.Locations) > 0 {
+		f.Location = cmp.Or(have.Location, want.Locations[0])
+	}
+	for _, side := range families(want.PublicNet, have.PublicNet) {
+		address := d.publicFact(side, have)
+		if address == "" && side.on {
+			f.Known = false
+			address = p.public(side.family, name)
+		}
+		if side.family == "ipv4" {
+			f.IPv4 = address
+		} else {
+			f.IPv6 = address
+		}
+	}
+	for _, network := range sorted(want.Networks) {
+		switch address := have.Networks[network]; {
+		case want.Networks[network].IP != "":
+			f.Private[network] = want.Networks[network].IP
+		case address != "" && !d.networkReplaced(network):
+			f.Private[network] = address
+		default:
+			f.Private[network] = p.ipv4(name + "/" + network)
+			f.Known = false
+		}
+	}
+	return f
+}
+
+// publicFact is the address that a server has or will have, "" if it is to have
+// none or it is not known.
+func (d *comparison) publicFact(side family, have fleet.AccountServer) string {
+	switch {
+	case !side.on:
+		return ""
+	case side.want != "":
+		if d.primaryIPReplaced(side.want) {
+			return ""
+		}
+		return d.actual.PrimaryIPs[side.want].IP
+	case side.id == 0 || side.have != "":
+		return ""
+	case side.family == "ipv4":
+		return have.IPv4
+	default:
+		return have.IPv6
+	}
+}
+
+// reserve keeps addresses that exist from being made up: a lab may use these
+// ranges in earnest.
+func (p pool) reserve(actual fleet.Account) {
+	take := func(text string) {
+		if a, err := netip.ParseAddr(text); err == nil {
+			p.used[a] = true
+		}
+	}
+	for _, s := range actual.Servers {
+		take(s.IPv4)
+		take(s.IPv6)
+		for _, address := range s.Networks {
+			take(address)
+		}
+	}
+	for _, ip := range actual.PrimaryIPs {
+		take(ip.IP)
+	}
+}
+
+func (p pool) public(family, name string) string {
+	if family == "ipv6" {
+		return p.ipv6(name)
+	}
+	return p.ipv4(name)
 }
 
 func (p pool) ipv4(key string) string {

@@ -71,12 +71,13 @@ func TestProtectedServersStay(t *testing.T) {
 	leave := provision.Options{AllowDestroy: []string{"db"}}
 	_, err := apply(ctx, p.client(t), without(three(), "db"), leave)
 	refusal(t, err, "delete_protection is on", "delete_protection: false")
-	_, err = apply(ctx, p.client(t), editServer("db", func(s *fleet.Server) { s.ServerType = "cx32" }), leave)
+	leave.Replace = []string{"db"}
+	_, err = apply(ctx, p.client(t), three(), leave)
 	refusal(t, err, `server "db" would be replaced`, "delete_protection is on")
 	if len(p.Servers()) != 3 {
 		t.Fatalf("%d servers", len(p.Servers()))
 	}
-	f := editServer("db", func(s *fleet.Server) { s.ServerType, s.DeleteProtection = "cx32", false })
+	f := editServer("db", func(s *fleet.Server) { s.Image, s.DeleteProtection = "debian-13", false })
 	if _, err := apply(ctx, p.client(t), f, leave); err != nil {
 		t.Error(problem.Text(err))
 	}
@@ -86,11 +87,11 @@ func TestProtectedServersStay(t *testing.T) {
 // A replacement that is not allowed stops the run before anything is made.
 func TestReplacementIsRefusedFirst(t *testing.T) {
 	p := appliedInLab(t)
-	f := editServer("web-1", func(s *fleet.Server) { s.ServerType = "cx32" })
-	f.Servers["new"] = fleet.Server{ServerType: "cx22", Image: "os=nixos"}
+	f := editServer("web-1", func(s *fleet.Server) { s.Image = "debian-13" })
+	f.Servers["new"] = fleet.Server{ServerType: "cx22", Image: "os=nixos", PublicNet: fleet.PublicNet{EnableIPv4: true}}
 	before := p.calls
-	results, err := apply(context.Background(), p.client(t), f, provision.Options{})
-	refusal(t, err, `server "web-1" would be replaced`, "server_type cx22 → cx32", "--allow-destroy web-1")
+	results, err := apply(context.Background(), p.client(t), f, provision.Options{Replace: []string{"web-1"}})
+	refusal(t, err, `server "web-1" would be replaced`, "image os=nixos → debian-13", "--allow-destroy web-1")
 	if len(p.Servers()) != 3 || len(results) != 2 || p.calls-before > 8 {
 		t.Errorf("%d servers, %d requests, results %+v", len(p.Servers()), p.calls-before, results)
 	}
@@ -102,7 +103,7 @@ func TestAddressThatAnotherServerHas(t *testing.T) {
 	f := without(three(), "web-1")
 	f.Servers["www"] = three().Servers["web-1"]
 	_, err := apply(context.Background(), p.client(t), f, provision.Options{AllowDestroy: []string{"web-1"}})
-	refusal(t, err, `server "www" cannot have its private address yet`, `server "web-1" has the address 10.0.1.4`, "two deploys")
+	refusal(t, err, `server "www" cannot be created`, `server web-1 has the address 10.0.1.4`, "two deploys")
 	refusal(t, provision.Check(f, account(t, p.client(t), f), provision.Options{AllowDestroy: []string{"web-1"}}), "two deploys")
 	if len(p.Servers()) != 3 {
 		t.Errorf("%d servers", len(p.Servers()))
@@ -150,7 +151,7 @@ func TestNetworkOfARefusedServerStays(t *testing.T) {
 	f := without(three(), "db", "web-1", "web-2")
 	f.Networks = nil
 	results, err := apply(context.Background(), p.client(t), f, provision.Options{AllowDestroy: []string{"web-1", "web-2", "private", "backup"}})
-	refusal(t, err, `network "private" is left in place: db still in it`, "delete_protection is on")
+	refusal(t, err, `network "private" is left in place: server "db"`, "delete_protection is on")
 	a := account(t, p.client(t), three())
 	if len(a.Networks) != 2 || len(a.Servers) != 1 || len(a.Servers["db"].Networks) != 2 {
 		t.Errorf("left: %+v", a)

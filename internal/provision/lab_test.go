@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -55,7 +56,7 @@ func (p *project) heal() int {
 	return p.calls
 }
 
-var errCut = errors.New("connection reset by peer")
+var errLost = errors.New("connection reset by peer")
 
 func (p *project) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
@@ -69,7 +70,7 @@ func (p *project) RoundTrip(req *http.Request) (*http.Response, error) {
 		if kill != nil {
 			kill()
 		}
-		return nil, errCut
+		return nil, errLost
 	}
 	body := []byte{}
 	if req.Body != nil {
@@ -90,7 +91,7 @@ func (p *project) RoundTrip(req *http.Request) (*http.Response, error) {
 		if kill != nil {
 			kill()
 		}
-		return nil, errCut
+		return nil, errLost
 	}
 	return w.Result(), nil
 }
@@ -129,4 +130,19 @@ func three() fleet.Fleet {
 		},
 		Servers: map[string]fleet.Server{"db": db, "web-1": server("10.0.1.4"), "web-2": server("10.0.2.5")},
 	}
+}
+
+func edit(change func(*fleet.Fleet)) fleet.Fleet {
+	f := three()
+	change(&f)
+	return f
+}
+
+func editServer(name string, change func(*fleet.Server)) fleet.Fleet {
+	return edit(func(f *fleet.Fleet) {
+		s := f.Servers[name]
+		s.Labels, s.Networks = maps.Clone(s.Labels), maps.Clone(s.Networks)
+		change(&s)
+		f.Servers[name] = s
+	})
 }

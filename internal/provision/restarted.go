@@ -11,7 +11,7 @@ import (
 func Restarted(changes []plans.Resource) []string {
 	var names []string
 	for _, r := range changes {
-		off := slices.ContainsFunc(r.Attributes, func(a plans.Attribute) bool { return a.Powers })
+		off := slices.ContainsFunc(r.Attributes, func(a plans.Attribute) bool { return a.Powers || a.Name == "status" })
 		if r.Kind == plans.KindServer && (r.Action == plans.Rebuild || r.Action == plans.Replace || r.Action == plans.Update && off) {
 			names = append(names, r.Name)
 		}

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -15,98 +14,204 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/progress"
 )
 
-// run carries out a list of changes and keeps what became of each.
+// grace is how long a step that has begun may go on when the run is cancelled:
+// a server that is off has to get back on.
+const grace = 10 * time.Minute
+
+// run carries out one half of a list of changes and keeps what became of each.
 type run struct {
 	provider Provider
-	desired  fleet.Fleet
-	actual   fleet.Account
 	options  Options
 	sink     progress.Sink
+	changes  []*change
+	phase    phase
 
 	mu      sync.Mutex
-	results []plans.ResourceResult // in the plan's order
+	ids     map[ref]int64
+	on      map[string]bool // servers that a change of type has started again
+	results []result        // one per change
 	errs    []error
-	keys    map[string]int64 // IDs by name, as far as they exist
-	nets    map[string]fleet.AccountNetwork
 }
 
-func newRun(p Provider, desired fleet.Fleet, actual fleet.Account, o Options, sink progress.Sink) *run {
+// result is what became of one change.
+type result struct {
+	plans.ResourceResult
+	left  int  // steps that are not done
+	begun bool // something of it was begun
+	ours  bool // it has steps in this half
+}
+
+func newRun(p Provider, d *comparison, ph phase, sink progress.Sink) *run {
 	r := &run{
-		provider: p, desired: desired, actual: actual, options: o, sink: sink,
-		keys: map[string]int64{}, nets: map[string]fleet.AccountNetwork{},
+		provider: p, options: d.options, sink: sink, changes: d.changes, phase: ph,
+		ids: ids(d.actual), on: map[string]bool{}, results: make([]result, len(d.changes)),
 	}
-	for name, k := range actual.SSHKeys {
-		r.keys[name] = k.ID
-	}
-	for name, n := range actual.Networks {
-		r.nets[name] = n
+	for i, c := range d.changes {
+		resource, steps := c.in(ph)
+		r.results[i] = result{ResourceResult: plans.ResourceResult{Resource: resource}, left: len(steps), ours: len(steps) > 0}
 	}
 	return r
 }
 
-// plan sets the changes that are this run's business.
-func (r *run) plan(resources []plans.Resource) {
-	for _, resource := range resources {
-		r.results = append(r.results, plans.ResourceResult{Resource: resource})
-	}
-}
-
-// each makes the changes that pick chooses, several at a time; changes with
-// the same key one after another. It returns when all have ended. Nothing
-// begins after something has failed before, or ctx has ended.
-func (r *run) each(ctx context.Context, pick func(plans.Resource) bool, key func(plans.Resource) string,
-	change func(context.Context, plans.Resource) error,
-) {
-	if r.failed() {
-		return
-	}
-	lanes := map[string][]int{}
-	var order []string
-	for i, result := range r.results {
-		if !pick(result.Resource) || result.Error != "" {
-			continue
-		}
-		k := key(result.Resource)
-		if _, ok := lanes[k]; !ok {
-			order = append(order, k)
-		}
-		lanes[k] = append(lanes[k], i)
-	}
-	var group errgroup.Group // without a shared context: what has begun is brought to its end
-	group.SetLimit(r.options.parallel())
-	for _, k := range order {
-		group.Go(func() error {
-			r.lane(ctx, lanes[k], change)
-			return nil
-		})
-	}
-	_ = group.Wait() // the lanes keep their errors themselves
-	if err := ctx.Err(); err != nil && !r.failed() {
-		r.errs = append(r.errs, &problem.Problem{Summary: "interrupted", Cause: err, Code: problem.Cancelled})
-	}
-}
-
-// lane makes changes one after the other, until one fails or ctx ends.
-func (r *run) lane(ctx context.Context, changes []int, change func(context.Context, plans.Resource) error) {
-	for _, i := range changes {
-		if ctx.Err() != nil || !r.one(ctx, i, change) {
-			return
-		}
-	}
-}
-
-func (r *run) one(ctx context.Context, i int, change func(context.Context, plans.Resource) error) bool {
-	resource := r.results[i].Resource
-	err := progress.For(r.sink, resource.Name).Do(progress.Provision, func() error { return change(ctx, resource) })
+// id is the provider's ID of a resource that exists by now.
+func (r *run) id(k plans.ResourceKind, name string) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.ids[ref{k, name}]
+}
+
+// made keeps the ID of what was made.
+func (r *run) made(k plans.ResourceKind, name string, id int64, err error) error {
 	if err != nil {
-		r.results[i].Error = err.Error()
-		r.errs = append(r.errs, err)
-		return false
+		return err
 	}
-	r.results[i].Done = true
-	return true
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ids[ref{k, name}] = id
+	return nil
+}
+
+// running notes that a server that was switched off runs again.
+func (r *run) running(server string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.on[server] = true
+}
+
+// do runs the nodes: each when all before it are done, and never two that hold
+// the same resource. Nothing begins after something has failed or ctx has
+// ended; what has begun is brought to its end.
+func (r *run) do(ctx context.Context, nodes []*node) {
+	s := newSchedule(nodes, r.options)
+	ended := make(chan int)
+	for !s.finished() {
+		if ctx.Err() == nil && !r.failed() {
+			for _, n := range s.startable() {
+				r.begin(nodes[n])
+				go func() {
+					r.node(ctx, nodes[n])
+					ended <- n
+				}()
+			}
+		}
+		if s.idle() {
+			break
+		}
+		s.end(<-ended)
+	}
+	if s.finished() || r.failed() {
+		return
+	}
+	if err := ctx.Err(); err != nil {
+		r.errs = append(r.errs, &problem.Problem{Summary: "interrupted", Cause: err, Code: problem.Cancelled})
+		return
+	}
+	r.errs = append(r.errs, errors.New("steps are left that nothing lets begin: this is an error in Flotilla, please report it"))
+}
+
+// node does one node's steps.
+func (r *run) node(ctx context.Context, n *node) {
+	ctx, cancel := lasting(ctx, grace)
+	defer cancel()
+	if n.cycle != "" {
+		r.powerCycle(ctx, n)
+		return
+	}
+	r.end(n.steps[0], r.step(ctx, n.steps[0]))
+}
+
+func (r *run) step(ctx context.Context, s owned) error {
+	if s.do == nil {
+		return nil
+	}
+	return s.do(ctx, r)
+}
+
+// powerCycle switches a server off, makes its changes, and switches it on
+// again whatever became of them.
+func (r *run) powerCycle(ctx context.Context, n *node) {
+	id := r.id(plans.KindServer, n.cycle)
+	if err := r.provider.PowerOff(ctx, id); err != nil {
+		r.end(n.steps[0], err)
+		return
+	}
+	var failed error
+	done := 0
+	for ; done < len(n.steps) && failed == nil; done++ {
+		failed = r.step(ctx, n.steps[done])
+	}
+	r.mu.Lock()
+	on := r.on[n.cycle]
+	r.mu.Unlock()
+	var unlit error
+	if !on {
+		unlit = r.provider.PowerOn(ctx, id)
+	}
+	for i, s := range n.steps[:done] {
+		if i == done-1 { // the last one that was begun answers for all
+			r.end(s, errors.Join(failed, unlit))
+		} else {
+			r.end(s, nil)
+		}
+	}
+}
+
+// lasting is a context that outlives its parent for a while.
+func lasting(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		timer := time.AfterFunc(d, cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// begin tells that something of a node's changes begins.
+func (r *run) begin(n *node) {
+	for _, s := range n.steps {
+		r.mu.Lock()
+		first := !r.results[s.change].begun
+		r.results[s.change].begun = true
+		r.mu.Unlock()
+		if first {
+			r.emit(s.change, progress.Begin, "")
+		}
+	}
+}
+
+// end keeps what became of a step.
+func (r *run) end(s owned, err error) {
+	r.mu.Lock()
+	result := &r.results[s.change]
+	if err != nil {
+		result.Error = err.Error()
+		r.errs = append(r.errs, err)
+	} else {
+		result.left--
+	}
+	result.Done = result.left == 0
+	done := result.Done
+	r.mu.Unlock()
+	switch {
+	case err != nil:
+		r.emit(s.change, progress.Fail, err.Error())
+	case done:
+		r.emit(s.change, progress.End, "")
+	}
+}
+
+func (r *run) emit(change int, kind progress.Kind, text string) {
+	c := r.changes[change]
+	subject := c.Name
+	if c.Kind != plans.KindServer {
+		subject = c.ref().String()
+	}
+	if r.sink != nil {
+		r.sink.Event(progress.Event{Time: time.Now().UTC(), Kind: kind, Step: progress.Provision, Host: subject, Text: text})
+	}
 }
 
 func (r *run) failed() bool {
@@ -115,24 +220,34 @@ func (r *run) failed() bool {
 	return len(r.errs) > 0
 }
 
+// outcome gives what became of the changes of this half, in the plan's order.
+func (r *run) outcome() []plans.ResourceResult {
+	var all []plans.ResourceResult
+	for _, result := range r.results {
+		if result.ours {
+			all = append(all, result.ResourceResult)
+		}
+	}
+	return all
+}
+
 // err joins what went wrong, and ends with what was done and what was not.
 func (r *run) err(refused []error) error {
 	if len(r.errs) == 0 {
 		return errors.Join(refused...)
 	}
 	var done, not []string
-	for _, result := range r.results {
+	for _, result := range r.outcome() {
 		text := fmt.Sprintf("%s %s", kindName(result.Kind), result.Name)
-		switch {
-		case result.Done:
+		if result.Done {
 			done = append(done, text+" "+participle(result.Action))
-		default:
+		} else {
 			not = append(not, text)
 		}
 	}
 	summary := &problem.Problem{
 		Summary: "the infrastructure is not what the fleet declares",
-		Detail:  "Done: " + list(done) + ".\nNot done: " + list(not) + ".",
+		Detail:  "Done: " + orNothing(done) + ".\nNot done: " + orNothing(not) + ".",
 		Hints:   []string{"Nothing was undone. Run the same command again: it goes on from what exists and makes nothing twice."},
 		Code:    problem.Failed,
 	}
@@ -144,33 +259,18 @@ func (r *run) err(refused []error) error {
 	return errors.Join(append(append(r.errs, refused...), summary)...)
 }
 
-func list(items []string) string {
+func orNothing(items []string) string {
 	if len(items) == 0 {
 		return "nothing"
 	}
 	return strings.Join(items, ", ")
 }
 
-func byName(r plans.Resource) string { return string(r.Kind) + " " + r.Name }
-
-func ofKind(kinds ...plans.ResourceKind) func(plans.Resource) bool {
-	return func(r plans.Resource) bool {
-		for _, k := range kinds {
-			if r.Kind == k {
-				return true
-			}
-		}
-		return false
+// readBack reads the account after changes.
+func (r *run) readBack(ctx context.Context, desired fleet.Fleet) (fleet.Account, error) {
+	after, err := r.provider.Account(ctx, desired)
+	if err != nil {
+		return fleet.Account{}, fmt.Errorf("reading back what was made: %w", err)
 	}
-}
-
-// splitSubnet gives network and range of a subnet's name.
-func splitSubnet(name string) (network, ipRange string) {
-	i := strings.Index(name, "/")
-	return name[:i], name[i+1:]
-}
-
-func inNetwork(r plans.Resource) string {
-	network, _ := splitSubnet(r.Name)
-	return network
+	return after, nil
 }
