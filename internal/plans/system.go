@@ -22,6 +22,7 @@ type System struct {
 	HostName     string               `json:"host_name"`
 	StateVersion string               `json:"state_version"`
 	Images       map[string]string    `json:"images"` // container name → image
+	Services     Services             `json:"services,omitzero"`
 	Warnings     []string             `json:"warnings"`
 	ReadServers  []string             `json:"read_servers,omitempty"` // servers whose facts it read, where known
 	Partial      string               `json:"partial,omitempty"`      // why the review facts (units to images) are not known; "": they are

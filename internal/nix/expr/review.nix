@@ -105,6 +105,7 @@ in
     host_name = attempt "" (plain (config.networking.hostName or ""));
     state_version = attempt "" (plain (config.system.stateVersion or ""));
     images = attempt { } (mapAttrs (_: c: plain c.image) (config.virtualisation.oci-containers.containers or { }));
+    services = import ./services.nix { inherit attempt plain strings select; } config;
     warnings = attempt [ ] (strings (config.warnings or [ ]));
     keys = attempt { } (mapAttrs (_: keyFacts) (config.deployment.keys or { }));
   };
