@@ -93,11 +93,11 @@ func (f *Flow) provider(ctx context.Context, result *plans.Result) (tree, *hetzn
 	return v.tree, v.client, nil
 }
 
+// namesOf names all that changes, also by section where two have one name.
 func namesOf(changes []plans.Resource) []string {
 	var names []string
 	for _, c := range changes {
-		names = append(names, c.Name)
+		names = append(names, c.Name, string(c.Kind)+"s/"+c.Name)
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }

@@ -20,7 +20,7 @@ func (d *deployment) approve(ctx context.Context) error {
 	intent := Intent{Fleet: d.tree.Fleet.Name, Revision: d.tree.Revision, Hosts: slices.Sorted(maps.Keys(d.hosts))}
 	if d.provisions() {
 		intent.Resources = provision.Diff(desired, actual, d.leave())
-		refused := []error{nameClashes(desired, actual), provision.Check(desired, actual, d.leave())}
+		refused := []error{provision.Check(desired, actual, d.leave())}
 		if d.opts.Plan != nil {
 			refused = append(refused, notShown(intent.Resources, *d.opts.Plan)...)
 		}
@@ -98,7 +98,7 @@ func (d *deployment) infrastructure() (fleet.Fleet, fleet.Account) {
 // leave says what may be done to resources.
 func (d *deployment) leave() provision.Options {
 	o := provision.Options{
-		AllowDestroy: slices.Concat(d.opts.AllowDestroy, d.opts.Rebuild, d.opts.Replace),
+		AllowDestroy: slices.Concat(d.opts.AllowDestroy, servers(d.opts.Rebuild), servers(d.opts.Replace)),
 		Rebuild:      d.opts.Rebuild, Replace: d.opts.Replace,
 		MaxUnavailable: d.tree.Fleet.Rollout.MaxUnavailable,
 	}
@@ -106,6 +106,15 @@ func (d *deployment) leave() provision.Options {
 		o.Shown = shownResources(*d.opts.Plan)
 	}
 	return o
+}
+
+// servers gives names that mean a server and nothing else of its name.
+func servers(names []string) []string {
+	var exact []string
+	for _, name := range names {
+		exact = append(exact, "servers/"+name)
+	}
+	return exact
 }
 
 // limit leaves out the servers that --on does not name, and what is theirs

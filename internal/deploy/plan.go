@@ -112,11 +112,11 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	return plan, nil
 }
 
-// stillToCome leaves out what is as the head wants it already: no deploy takes
-// it back to the base.
+// stillToCome leaves out what is as the head wants it already (no deploy takes
+// it back to the base) and edits that do nothing, which their own plan told of.
 func stillToCome(pending, ahead []plans.Resource) []plans.Resource {
 	return slices.DeleteFunc(pending, func(p plans.Resource) bool {
-		return !slices.ContainsFunc(ahead, func(a plans.Resource) bool { return a.Kind == p.Kind && a.Name == p.Name })
+		return !provision.Changes(p) || !slices.ContainsFunc(ahead, func(a plans.Resource) bool { return a.Kind == p.Kind && a.Name == p.Name })
 	})
 }
 

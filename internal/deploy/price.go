@@ -2,6 +2,9 @@ package deploy
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -45,7 +48,43 @@ func (s *sight) worthKnowing(f fleet.Fleet) []plans.Gap {
 			gaps = append(gaps, plans.Gap{Subject: "prices", Text: "The provider tells no price for: " + strings.Join(unpriced, ", ") + ". The monthly price leaves them out."})
 		}
 	}
-	return append(gaps, provision.Warnings(f, s.account, catalog)...)
+	account := s.account
+	account.Unmanaged = nil // told in one line
+	gaps = append(gaps, provision.Warnings(f, account, catalog)...)
+	if line := unmanaged(f, s.account); line != "" {
+		gaps = append(gaps, plans.Gap{Subject: "account", Text: line})
+	}
+	return gaps
+}
+
+// unmanaged tells in one line of what is in the project and declared by no
+// fleet. What has a declared name is a clash and told as one.
+func unmanaged(f fleet.Fleet, account fleet.Account) string {
+	names := map[string][]string{}
+	for _, u := range account.Unmanaged {
+		if u.Fleet == "" && !declares(f, u.Section, u.Name) {
+			names[u.Section] = append(names[u.Section], u.Name)
+		}
+	}
+	var parts []string
+	for _, section := range slices.Sorted(maps.Keys(names)) {
+		all := names[section]
+		slices.Sort(all)
+		what := strings.ReplaceAll(section, "_", " ")
+		if len(all) == 1 {
+			what = strings.TrimSuffix(what, "s")
+		}
+		shown := all[:min(len(all), 3)]
+		some := strings.Join(shown, ", ")
+		if len(shown) < len(all) {
+			some += ", …"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s (%s)", len(all), what, some))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "The project also has what no fleet declares, and nothing touches: " + strings.Join(parts, ", ") + "."
 }
 
 // price tells what a deploy does to the monthly bill, and what is worth knowing.

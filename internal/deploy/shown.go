@@ -41,8 +41,9 @@ func shownResources(p plans.Plan) []plans.Resource {
 }
 
 // notShown refuses changes of resources that the plan does not show, or shows
-// as less than they are. The old values do not count: they may have been known
-// to one side only.
+// otherwise. The old values do not count: they may have been known to one side
+// only. That nothing is rebuilt, replaced or destroyed unseen is the business of
+// provision.Options.Shown, which holds to the end.
 func notShown(changes []plans.Resource, p plans.Plan) []error {
 	shown := shownResources(p)
 	var refused []error
@@ -67,17 +68,14 @@ func notShown(changes []plans.Resource, p plans.Plan) []error {
 // unseen says what of a change the shown ones of the same resource do not
 // have, "" if they have it all.
 func unseen(c plans.Resource, shown []plans.Resource) string {
-	worst := 0
-	for _, s := range shown {
-		worst = max(worst, harm(s.Action))
-	}
-	if len(shown) == 0 || harm(c.Action) > worst {
-		return "would be " + map[plans.Action]string{
-			plans.Create: "created", plans.Update: "changed", plans.Rebuild: "rebuilt", plans.Replace: "replaced", plans.Destroy: "destroyed",
-		}[c.Action]
-	}
-	if c.Action == plans.Destroy {
+	if c.Action == plans.Rebuild || c.Action == plans.Replace || c.Action == plans.Destroy {
 		return ""
+	}
+	if c.Action == plans.Create && !slices.ContainsFunc(shown, func(s plans.Resource) bool { return s.Action != plans.Update }) {
+		return "would be created"
+	}
+	if len(shown) == 0 {
+		return "would be changed"
 	}
 	for _, a := range c.Attributes {
 		if !slices.ContainsFunc(shown, func(s plans.Resource) bool { return shows(s, a) }) {
@@ -88,14 +86,10 @@ func unseen(c plans.Resource, shown []plans.Resource) string {
 }
 
 func shows(s plans.Resource, a plans.Attribute) bool {
+	off := s.Action != plans.Update // then it does not run through either way
 	return slices.ContainsFunc(s.Attributes, func(have plans.Attribute) bool {
-		return have.Name == a.Name && (have.New == a.New || !have.Known || !a.Known) && (have.Powers || !a.Powers || s.Action == plans.Replace || s.Action == plans.Create)
+		return have.Name == a.Name && (have.New == a.New || !have.Known || !a.Known) && (off || have.Powers || !a.Powers)
 	})
-}
-
-// harm ranks actions by what they take.
-func harm(a plans.Action) int {
-	return slices.Index([]plans.Action{plans.Update, plans.Create, plans.Rebuild, plans.Replace, plans.Destroy}, a)
 }
 
 // plannedSystem gives the system that a plan shows for a host. shown is false

@@ -39,10 +39,9 @@ func TestNotShown(t *testing.T) {
 		"another attribute":            {resource(plans.Update, bigger, elsewhere), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get location fsn1"},
 		"another value":                {resource(plans.Update, attribute("server_type", "cx42")), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get server_type cx42"},
 		"powered off now":              {resource(plans.Update, off), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get server_type"},
-		"worse: replaced, not changed": {resource(plans.Replace, bigger), []plans.Resource{resource(plans.Update, bigger)}, nil, "would be replaced"},
-		"worse: destroyed":             {resource(plans.Destroy), []plans.Resource{resource(plans.Replace, bigger)}, nil, "would be destroyed"},
+		"created, not changed":         {resource(plans.Create, bigger), []plans.Resource{resource(plans.Update, bigger)}, nil, "would be created"},
 		"less: changed, not replaced":  {resource(plans.Update, bigger), []plans.Resource{resource(plans.Replace, bigger)}, nil, ""},
-		"destroyed as shown":           {resource(plans.Destroy, attribute("ipv4", "")), []plans.Resource{resource(plans.Destroy)}, nil, ""},
+		"ends are for provision":       {resource(plans.Destroy, attribute("ipv4", "")), nil, nil, ""},
 		"a note is no change":          {resource(plans.Update), nil, nil, ""},
 	} {
 		p := plans.Plan{This: plans.Part{Resources: c.this}, Pending: plans.Part{Resources: c.pending}}
@@ -128,6 +127,10 @@ func TestNameClashes(t *testing.T) {
 	}
 	if got := gapsOf("account", err); len(got) != 2 {
 		t.Errorf("gaps: %v", got)
+	}
+	account.Unmanaged = append(account.Unmanaged, fleet.Unmanaged{Section: "servers", Name: "a"}, fleet.Unmanaged{Section: "servers", Name: "b"}, fleet.Unmanaged{Section: "servers", Name: "c"})
+	if got := unmanaged(f, account); !strings.Contains(got, "1 firewall (private), 4 servers (a, b, builder, …), 1 volume (theirs).") {
+		t.Errorf("unmanaged: %q", got)
 	}
 	if got := adoptable(f, account); len(got) != 1 || got[0] != "web" {
 		t.Errorf("adoptable: %v", got)

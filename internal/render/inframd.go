@@ -97,6 +97,8 @@ func attributes(r resourceGroup, limit int) []string {
 func attribute(action plans.Action, a plans.Attribute) string {
 	s := inline(a.Name) + " "
 	switch {
+	case a.Old == "" && !a.Known:
+		s += newValue(a)
 	case a.Old == "":
 		s += newValue(a) + " *(new)*"
 	case a.New == "" && a.Known:

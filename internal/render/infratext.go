@@ -130,7 +130,7 @@ func attributeText(action plans.Action, a plans.Attribute) string {
 		value = "(none)"
 	}
 	s := value
-	if a.Old != "" || action != plans.Create {
+	if a.Old != "" || action != plans.Create && a.Known {
 		old := cut(oneLine(a.Old), maxName)
 		if a.Old == "" {
 			old = "(none)"
