@@ -45,6 +45,12 @@ func TestBrokenHives(t *testing.T) {
 				}
 			}
 			s := repo(t, files)
+			if _, ok := files["flake.nix"]; ok {
+				if _, ok := files["flake.lock"]; !ok {
+					files["flake.lock"] = lock(t, "testdata/nixpkgs")
+				}
+				s = flakeRepo(t, files)
+			}
 			s.Facts = fleet.Facts{"web": {IPv4: "192.0.2.1"}}
 			got := broken(t, s)
 			want, ok := wants["want "+version]
@@ -74,7 +80,7 @@ func TestBrokenHives(t *testing.T) {
 }
 
 // broken gives what people read: errors of all hosts' settings, then those of
-// the systems of hosts whose settings were well.
+// the systems of hosts whose settings were well, then the hosts that are well.
 func broken(t *testing.T, s Source) string {
 	t.Helper()
 	e := evaluator(t, Options{})
@@ -84,13 +90,19 @@ func broken(t *testing.T, s Source) string {
 		b.WriteString(problem.Text(err))
 	}
 	evals := e.Evaluate(t.Context(), s, slices.Sorted(maps.Keys(hosts)), nil)
+	var well []string
 	for _, host := range slices.Sorted(maps.Keys(evals)) {
 		if err := evals[host].Err; err != nil {
 			b.WriteString(problem.Text(err))
+		} else if !evals[host].System.DrvPath.IsZero() {
+			well = append(well, host)
 		}
 	}
 	if b.Len() == 0 {
 		t.Fatal("it evaluates")
+	}
+	if len(well) > 0 {
+		b.WriteString("well: " + strings.Join(well, ", ") + "\n")
 	}
 	return b.String()
 }

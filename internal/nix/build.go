@@ -57,6 +57,9 @@ func (e *Evaluator) build(ctx context.Context, s plans.System, r progress.Report
 		}
 		args = append(args, "--add-root", root, "--indirect")
 	}
+	if s.MachinesFile != "" {
+		args = append(args, "--option", "builders", "@"+s.MachinesFile)
+	}
 	var tail lastLines
 	out, err := process.Run(ctx, process.Command{
 		Program: "nix-store", Args: args, Env: trustedEnvironment(),

@@ -102,7 +102,7 @@ func (o *opened) explain(host string, err error) *problem.Problem {
 	}
 	raw := o.relative(strings.TrimSpace(harmless(*f.message.Raw)))
 	first, rest, _ := strings.Cut(raw, "\n")
-	at := o.where(f.message)
+	at := o.where(host, f.message)
 	return &problem.Problem{
 		Summary: subject + ": " + clip(first, 1, 1000),
 		At:      at,
@@ -182,8 +182,12 @@ func (o *opened) hints(message, source string) []string {
 		return true
 	}
 	switch {
+	case has("Nix search path") && o.flake != nil:
+		return []string{"A flake is evaluated with its inputs and without NIX_PATH: name it in inputs, and hand it to the host."}
 	case has("Nix search path"):
 		return []string{"Set NIX_PATH (nixpkgs=/path/to/nixpkgs), or give meta.nixpkgs a pinned path."}
+	case has("is forbidden in restricted mode") && o.flake != nil:
+		return []string{"A flake is evaluated with its own files and its inputs alone: put what it needs into the repository."}
 	case has("is forbidden in restricted mode"):
 		return []string{"A change that nobody merged is evaluated without network, and reads only the repository and NIX_PATH: put what it needs there."}
 	case has("allow-import-from-derivation"), has("cannot build", "during evaluation"), !o.Trusted && has("is not valid", "/nix/store/"):
@@ -194,6 +198,8 @@ func (o *opened) hints(message, source string) []string {
 		return []string{"Check the spelling of the option, and that the module which declares it is imported."}
 	case has("attribute '", "missing") && strings.Contains(source, "servers"):
 		return []string{"fleet.servers has: " + strings.Join(slices.Sorted(maps.Keys(o.Facts)), ", ") + "."}
+	case has("'outputs'", "called with unexpected argument"):
+		return []string{"outputs of flake.nix gets self and every input: write { self, nixpkgs, ... }:."}
 	case has("called without required argument"), has("called with unexpected argument"):
 		return []string{"A hive gets the argument `fleet`; modules get name, nodes, fleet, meta.specialArgs and what NixOS gives them."}
 	case has("No such file or directory"), has("does not exist", "path '"):

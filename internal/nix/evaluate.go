@@ -31,6 +31,12 @@ func (e *Evaluator) Evaluate(ctx context.Context, s Source, hosts []string, sink
 // one at a time.
 func (e *Evaluator) Each(ctx context.Context, s Source, hosts []string, sink progress.Sink, take func(host string, one plans.Evaluation)) {
 	o, err := e.open(ctx, s)
+	if err == nil {
+		if err = e.prepare(ctx, o); err != nil {
+			err = o.explain("", err)
+			o.close()
+		}
+	}
 	if err != nil {
 		p := asProblem(err)
 		for _, h := range hosts {

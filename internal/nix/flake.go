@@ -55,7 +55,7 @@ func (e *Evaluator) openFlake(ctx context.Context, o *opened) error {
 		addRevision(self.Info, o.Commit)
 	}
 	o.file = filepath.Join(source.String(), rel, "flake.nix")
-	o.roots = append(o.roots, source.String(), filepath.Join(o.storeRoot(), source.String()))
+	o.roots = append(o.roots, source.String())
 	for key, n := range nodes {
 		if key != "" && n.Within == nil {
 			o.find(key, n)
@@ -71,7 +71,7 @@ func (o *opened) lockText(rel string) (string, error) {
 	}
 	text, ok := o.text(rel)
 	if !ok {
-		return "", o.atLock(lockProblem("it is no text that can be read"), filepath.Dir(rel))
+		return "", o.atLock(lockProblem("flake.lock is no text that can be read"), filepath.Dir(rel))
 	}
 	return text, nil
 }

@@ -54,10 +54,14 @@ func inStore(t *testing.T, dir string) (path, hash string) {
 	return path, hash
 }
 
-// lock is a flake.lock whose one input, nixpkgs, is the lab's tree.
-func lock(t *testing.T) string {
+// lock is a flake.lock whose one input, nixpkgs, is a tree in this repository.
+func lock(t *testing.T, tree string) string {
 	t.Helper()
-	path, hash := inStore(t, labTree(t))
+	dir, err := filepath.Abs(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, hash := inStore(t, dir)
 	return fmt.Sprintf(`{"nodes":{"nixpkgs":{"locked":{"lastModified":1700000000,"narHash":%q,"path":%q,"type":"path"},"original":{"path":%[2]q,"type":"path"}},
   "root":{"inputs":{"nixpkgs":"nixpkgs"}}},"root":"root","version":7}`, hash, path)
 }
@@ -65,7 +69,7 @@ func lock(t *testing.T) string {
 func flakeRepo(t *testing.T, files map[string]string) Source {
 	t.Helper()
 	if _, ok := files["flake.lock"]; !ok {
-		files["flake.lock"] = lock(t)
+		files["flake.lock"] = lock(t, labTree(t))
 	}
 	s := repo(t, files)
 	s.Hive = fleet.Hive{Flake: "."}

@@ -65,7 +65,7 @@ type said struct {
 // lockProblem is an error in flake.lock.
 func lockProblem(format string, args ...any) *problem.Problem {
 	return &problem.Problem{
-		Summary: "flake.lock: " + fmt.Sprintf(format, args...),
+		Summary: fmt.Sprintf(format, args...),
 		Hints:   []string{"Run nix flake lock and commit what it writes."},
 	}
 }
@@ -80,15 +80,15 @@ func parseLock(text string, dir string) (map[string]*node, error) {
 	}
 	var file lockFile
 	if err := json.Unmarshal([]byte(text), &file); err != nil {
-		p := lockProblem("not understood")
+		p := lockProblem("flake.lock is not understood")
 		p.Cause = err
 		return nil, p
 	}
 	if file.Version < 5 || file.Version > 7 {
-		return nil, lockProblem("its version is %d; 5 to 7 are known", file.Version)
+		return nil, lockProblem("flake.lock has version %d; 5 to 7 are known", file.Version)
 	}
 	if _, ok := file.Nodes[file.Root]; !ok {
-		return nil, lockProblem("it has no node %q", file.Root)
+		return nil, lockProblem("flake.lock has no node %q", file.Root)
 	}
 	l := locker{file: file, nodes: nodes}
 	for _, key := range slices.Sorted(maps.Keys(file.Nodes)) {
@@ -122,7 +122,7 @@ func (l *locker) add(key string) error {
 	n := l.nodes[""]
 	if key != l.file.Root {
 		if key == "" || len(from.Locked) == 0 {
-			return lockProblem("node %q is not locked", key)
+			return lockProblem("the node %q of flake.lock is not locked", key)
 		}
 		n = &node{Inputs: map[string]string{}, Flake: from.Flake == nil || *from.Flake, locked: from.Locked, Info: info(from.Locked)}
 		n.Dir = path.Clean("/" + text(from.Locked, "dir"))[1:]
@@ -141,11 +141,11 @@ func (l *locker) add(key string) error {
 // resolve follows a reference to a key of the file.
 func (l *locker) resolve(ref lockRef, depth int) (string, error) {
 	if depth > 100 {
-		return "", lockProblem("inputs follow each other in a circle")
+		return "", lockProblem("inputs in flake.lock follow each other in a circle")
 	}
 	if ref.follow == nil {
 		if _, ok := l.file.Nodes[ref.key]; !ok {
-			return "", lockProblem("it has no node %q", ref.key)
+			return "", lockProblem("flake.lock has no node %q", ref.key)
 		}
 		return ref.key, nil
 	}
@@ -153,7 +153,7 @@ func (l *locker) resolve(ref lockRef, depth int) (string, error) {
 	for _, name := range ref.follow {
 		next, ok := l.file.Nodes[key].Inputs[name]
 		if !ok {
-			return "", lockProblem("node %q has no input %q, which another follows", key, name)
+			return "", lockProblem("the node %q of flake.lock has no input %q, which another follows", key, name)
 		}
 		var err error
 		if key, err = l.resolve(next, depth+1); err != nil {
@@ -170,7 +170,7 @@ func (l *locker) place(key string, depth int) error {
 		return nil
 	}
 	if depth > 100 {
-		return lockProblem("relative inputs lie in each other")
+		return lockProblem("relative inputs in flake.lock lie in each other")
 	}
 	from, err := l.parent(key)
 	if err != nil {

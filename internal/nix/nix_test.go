@@ -32,6 +32,11 @@ func evaluator(t *testing.T, opts Options) *Evaluator {
 // repo writes files to a new tree; "hive.nix" is the hive.
 func repo(t *testing.T, files map[string]string) Source {
 	t.Helper()
+	return treeOf(t, files)
+}
+
+func treeOf(t testing.TB, files map[string]string) Source {
+	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -206,6 +211,7 @@ func TestReviewFacts(t *testing.T) {
 		SSHD:     plans.SSHD{Enabled: true, Ports: []int{22, 2222}, Settings: map[string]string{"PermitRootLogin": "no", "PasswordAuthentication": "no", "Ciphers": "a b"}},
 		Boot:     plans.Boot{Params: []string{}},
 		Images:   map[string]string{},
+		Keys:     map[string]plans.KeyFacts{},
 		Warnings: []string{"old  red\n: :error::x"},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b interface{ IsZero() bool }) bool { return a == b })); diff != "" {
@@ -282,6 +288,9 @@ func TestFactsAreReadLazily(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.close()
+	if err := e.prepare(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(o.factsDir(), "web.json"), []byte("{ broken"), 0o644); err != nil {
 		t.Fatal(err)
 	}

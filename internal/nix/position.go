@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"io/fs"
@@ -81,7 +80,7 @@ var (
 
 // where finds the place in the user's files that a failure leads to: that of
 // the error itself, a file that its message names, else the innermost call.
-func (o *opened) where(m message) problem.Position {
+func (o *opened) where(host string, m message) problem.Position {
 	if at := o.position(m.File, m.Line, m.Column); at.File != "" {
 		return at
 	}
@@ -92,7 +91,7 @@ func (o *opened) where(m message) problem.Position {
 			continue
 		}
 		if option := optionNamed.FindStringSubmatch(raw); option != nil {
-			at.Line = o.lineOf(at.File, option[1])
+			at.Line = o.lineOf(at.File, option[1], host)
 		}
 		return at
 	}
@@ -185,31 +184,36 @@ func (o *opened) isFile(rel string) bool {
 	return ok
 }
 
-// lineOf finds the one line of a file that sets the last part of an option's
-// name; 0 if none or several do.
-func (o *opened) lineOf(file, option string) int {
+// lineOf finds the line of a file that sets the last part of an option's name;
+// 0 if none does. Where several do, it is the first behind the name of the host.
+func (o *opened) lineOf(file, option, host string) int {
 	text, ok := o.text(file)
 	if !ok {
 		return 0
 	}
-	name := option[strings.LastIndexByte(option, '.')+1:]
-	sets, err := regexp.Compile(`(^|[\s{.;"])` + regexp.QuoteMeta(name) + `"?\s*(=|\.)`)
-	if err != nil {
-		return 0
+	sets := func(name string) *regexp.Regexp {
+		return regexp.MustCompile(`(^|[\s{.;"])` + regexp.QuoteMeta(name) + `"?\s*(=|\.)`)
 	}
-	found := 0
-	n := 0
-	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
-		n++
-		if !sets.MatchString(s.Text()) {
+	wanted, begins := sets(option[strings.LastIndexByte(option, '.')+1:]), sets(host)
+	var all, behind []int
+	begun := false
+	for i, line := range strings.Split(text, "\n") {
+		begun = begun || host != "" && begins.MatchString(line)
+		if !wanted.MatchString(line) {
 			continue
 		}
-		if found != 0 {
-			return 0
+		all = append(all, i+1)
+		if begun {
+			behind = append(behind, i+1)
 		}
-		found = n
 	}
-	return found
+	switch {
+	case len(all) == 1:
+		return all[0]
+	case len(behind) > 0:
+		return behind[0]
+	}
+	return 0
 }
 
 // sourceLines shows the line of a place with its number and a caret.

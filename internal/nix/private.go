@@ -85,13 +85,28 @@ func (f *flake) sources() []string {
 // prepare makes the store of an untrusted evaluation, before several
 // processes would do so at once and meet it half made.
 func (e *Evaluator) prepare(ctx context.Context, o *opened) error {
+	if o.Trusted || o.root != "" {
+		return nil
+	}
+	where := o.tool // beside the machine's store, as a rule: a flake's inputs may have to be linked
+	if o.flake == nil {
+		where = scratch("/dev/shm", o.tool)
+	}
+	var err error
+	if o.root, err = os.MkdirTemp(where, "flotilla-store-"); err != nil {
+		return fmt.Errorf("evaluate: %w", err)
+	}
+	if o.flake != nil {
+		o.roots = append(o.roots, filepath.Join(o.root, o.flake.source.String()))
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	o.blind = false
 	e.probe(ctx, o)
 	if o.blind {
 		return nil
 	}
-	_, err := process.Run(ctx, process.Command{Program: "nix-store", Args: []string{"--init"}, Dir: o.tool, Env: e.environment(o)})
+	_, err = process.Run(ctx, process.Command{Program: "nix-store", Args: []string{"--init", "--option", "gc-reserved-space", "0"}, Dir: o.tool, Env: e.environment(o)})
 	if err != nil {
 		return missingNix(err)
 	}
@@ -123,8 +138,9 @@ func (e *Evaluator) probe(ctx context.Context, o *opened) {
 }
 
 // show makes paths of the machine's store valid in the private one, with all
-// that they refer to (sources refer to nothing): by links to the same files
-// where that is possible, else by a copy.
+// that they refer to (sources refer to nothing): by hard links to the same
+// files where that is possible, else by a copy. One symbolic link for each
+// would do for reading, but is what it is where a system takes in a source.
 func (e *Evaluator) show(ctx context.Context, o *opened, paths ...string) error {
 	var fresh []string
 	for _, path := range paths {
@@ -143,13 +159,15 @@ func (e *Evaluator) show(ctx context.Context, o *opened, paths ...string) error 
 		if err := linkTree(path, filepath.Join(o.storeRoot(), path)); err != nil {
 			return fmt.Errorf("show %s to the evaluation: %w", path, err)
 		}
-		o.flake.listed[path] = true
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 	_, err = process.Run(ctx, process.Command{Program: "nix-store", Args: []string{"--load-db"}, Dir: o.tool, Env: e.environment(o), Stdin: bytes.NewReader(list)})
 	if err != nil {
 		return storeProblem("the evaluation's own store cannot be filled", missingNix(err))
+	}
+	for _, path := range fresh {
+		o.flake.listed[path] = true
 	}
 	return nil
 }

@@ -99,8 +99,8 @@ func (e *Evaluator) modeArgs(o *opened) []string {
 			"--option", "allowed-uris", "",
 			"--option", "substitute", "false", "--option", "max-jobs", "0", "--option", "builders", "",
 		}
-		if !o.blind {
-			args = append(args, "--read-write-mode", "--option", "fsync-metadata", "false") // of its own store
+		if !o.storeless() {
+			args = append(args, "--read-write-mode", "--option", "fsync-metadata", "false", "--option", "gc-reserved-space", "0") // of its own store
 		}
 	case o.flake != nil:
 		// what is pinned by its hash or revision may be fetched
@@ -109,6 +109,9 @@ func (e *Evaluator) modeArgs(o *opened) []string {
 		return []string{"--read-write-mode"}
 	}
 	args = append(args, "--option", "restrict-eval", "true", "-I", "flotilla-tool="+o.tool)
+	if !o.Trusted && !o.storeless() {
+		args = append(args, "-I", "flotilla-store="+o.root)
+	}
 	if o.flake == nil {
 		args = append(args, "-I", "flotilla-repo="+o.dir)
 		for _, entry := range localEntries(e.opts.NixPath) {
@@ -160,11 +163,14 @@ func (e *Evaluator) environment(o *opened) []string {
 
 // remote is the store of an untrusted evaluation.
 func (o *opened) remote() string {
-	if o.blind {
+	if o.storeless() {
 		return "dummy://"
 	}
-	return "local?root=" + o.storeRoot()
+	return "local?root=" + o.root
 }
+
+// storeless tells whether an untrusted evaluation has no store: never the machine's.
+func (o *opened) storeless() bool { return o.blind || o.root == "" }
 
 // localEntries gives the entries of a search path that are local, with links
 // resolved: a restricted evaluation checks the path behind them, and must not

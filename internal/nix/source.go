@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -37,6 +38,7 @@ type opened struct {
 	file string // hive.nix or flake.nix as evaluation sees it, absolute
 	tool string // folder of our expressions and the facts; removed by close
 	home string // an empty folder
+	root string // of an untrusted evaluation's own store; removed by close
 	mark string // starts messages of our expressions
 
 	roots []string // folders under which evaluation sees the files of dir
@@ -86,12 +88,19 @@ func (e *Evaluator) fill(ctx context.Context, o *opened) error {
 			return err
 		}
 	}
-	if !o.Trusted {
-		if err := e.prepare(ctx, o); err != nil {
-			return err
-		}
-	}
 	return o.writeInput()
+}
+
+// scratch gives the folder of an evaluation's own store: in memory, where that
+// has room for the derivations of a large fleet. They are thousands of small
+// files that live for seconds.
+func scratch(memory, otherwise string) string {
+	const room = 2 << 30
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(memory, &s); err != nil || s.Bavail*uint64(s.Bsize) < room { //nolint:gosec // a block size is positive
+		return otherwise
+	}
+	return memory
 }
 
 // hiveFile finds the file that evaluation starts from, and checks that it lies
@@ -117,7 +126,12 @@ func (o *opened) hiveFile() (string, error) {
 	return path, nil
 }
 
-func (o *opened) close() { _ = os.RemoveAll(o.tool) }
+func (o *opened) close() {
+	_ = os.RemoveAll(o.tool)
+	if o.root != "" {
+		_ = os.RemoveAll(o.root)
+	}
+}
 
 // write writes our expressions and the facts. Others than the caller may have
 // to read them.
@@ -191,5 +205,5 @@ func (o *opened) storeRoot() string {
 	if o.Trusted {
 		return "/"
 	}
-	return filepath.Join(o.tool, "root")
+	return o.root
 }

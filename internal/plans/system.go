@@ -24,13 +24,16 @@ type System struct {
 	Images       map[string]string    `json:"images"` // container name → image
 	Services     Services             `json:"services,omitzero"`
 	Warnings     []string             `json:"warnings"`
-	ReadServers  []string             `json:"read_servers,omitempty"` // servers whose facts it read, where known
-	Partial      string               `json:"partial,omitempty"`      // why the review facts (units to images) are not known; "": they are
+	Keys         map[string]KeyFacts  `json:"keys"`                    // deployment.keys, by name
+	MachinesFile string               `json:"machines_file,omitempty"` // the hive's meta.machinesFile, absolute; "": none
+	ReadServers  []string             `json:"read_servers,omitempty"`  // servers whose facts it read, where known
+	Partial      string               `json:"partial,omitempty"`       // why the review facts (units to images) are not known; "": they are
 }
 
 // Deployment is the host's deployment.* in the hive, Colmena's words.
 type Deployment struct {
 	TargetHost                 string   `json:"targetHost"` // "": the server's address
+	LocalOnly                  bool     `json:"localOnly"`  // targetHost is null: deployed by nobody but itself
 	TargetUser                 string   `json:"targetUser"` // "": ssh.user
 	TargetPort                 int      `json:"targetPort"` // 0: ssh.port
 	Tags                       []string `json:"tags"`
@@ -102,6 +105,17 @@ type Boot struct {
 	Initrd        string   `json:"initrd"`
 	Modules       string   `json:"modules"` // store path of the kernel modules
 	Params        []string `json:"params"`
+}
+
+// KeyFacts says of a deployment key where it comes from and goes to, and never
+// what it is.
+type KeyFacts struct {
+	Path        string `json:"path"` // on the host
+	User        string `json:"user"`
+	Group       string `json:"group"`
+	Permissions string `json:"permissions"` // octal
+	UploadAt    string `json:"upload_at"`   // pre-activation or post-activation
+	Source      string `json:"source"`      // text, keyFile or keyCommand
 }
 
 // Evaluation is a host's System or why it has none.

@@ -9,7 +9,7 @@ let
   words = types.listOf types.str;
   server = servers.${name};
 
-  key = { name, config, options, ... }: {
+  key = { name, config, ... }: {
     options = {
       name = option types.str name "Name of the file.";
       text = option (types.nullOr types.str) null "The content.";
@@ -22,19 +22,11 @@ let
       group = option types.str "root" "Group.";
       permissions = option types.str "0600" "Mode, octal.";
       uploadAt = option (types.enum [ "pre-activation" "post-activation" ]) "pre-activation" "When it is put there.";
-      # Which of text, keyFile and keyCommand are set. Their values are looked at
-      # only where several are written: a plan must do without the secret.
       sources = mkOption {
         internal = true;
         type = words;
-        description = "Where the content comes from.";
-        default =
-          let
-            written = builtins.filter (source: (options.${source}.highestPrio or 1500) < 1500 || !(options.${source} ? highestPrio))
-              [ "text" "keyFile" "keyCommand" ];
-          in
-          if builtins.length written == 1 then written
-          else builtins.filter (source: config.${source} != null) written;
+        description = "Which of text, keyFile and keyCommand are set.";
+        default = builtins.filter (source: config.${source} != null) [ "text" "keyFile" "keyCommand" ];
       };
     };
   };

@@ -31,6 +31,9 @@ let
     if given.lock == null then open { written = import (/. + given.file); pure = false; }
     else import ./flake.nix { inherit words fleet open; inherit (given) file lock; };
   inherit (hive) names misnamed;
+  settings = hive.settings // {
+    machinesFile = if hive.settings.machinesFile == null then "" else toString hive.settings.machinesFile;
+  };
 
   nodeOf = name:
     if elem name names then hive.node name
@@ -58,6 +61,7 @@ let
     in
     {
       targetHost = text "targetHost";
+      localOnly = !unset "targetHost" && deployment ? targetHost && deployment.targetHost == null;
       targetUser = text "targetUser";
       targetPort = or' 0 (deployment.targetPort or null);
       tags = deployment.tags or [ ];
@@ -83,15 +87,15 @@ let
         drv_path = unsafeDiscardStringContext toplevel.drvPath;
         out_path = unsafeDiscardStringContext toplevel.outPath;
         deployment = deploymentOf node;
+        machines_file = settings.machinesFile;
       } // (if withReview then review.facts else { });
       files = if withReview then review.files else { };
     };
 in
 {
-  names = { inherit names misnamed; inherit (hive) settings; };
+  names = { inherit names misnamed settings; };
   deployments = {
-    inherit misnamed;
-    inherit (hive) settings;
+    inherit misnamed settings;
     hosts = byName names (name: deploymentOf (nodeOf name));
   };
   deployment = deploymentOf (nodeOf host);

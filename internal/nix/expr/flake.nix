@@ -20,9 +20,12 @@ let
       (if node.path != "" then node.info // { outPath = stored node.path; }
       else fail { inherit (node.missing) message hint; input = key; })
     else
-      let folder = results.${node.within}.outPath + "/${node.folder}"; in
+      let
+        around = results.${node.within}.sourceInfo;
+        folder = around.outPath + "/${node.folder}";
+      in
       if node.copied then { outPath = builtins.path { path = folder; name = "source"; }; }
-      else results.${node.within}.sourceInfo // { outPath = folder; };
+      else around // { outPath = folder; };
 
   resultOf = key: node:
     let
@@ -38,7 +41,7 @@ let
       # those with a default need not be inputs
       wanted = words.keep (_: optional: !optional) (functionArgs function);
       inputs =
-        if open' == [ ] then mapAttrs (_: target: results.${target}) node.inputs
+        if open' == [ ] then mapAttrs (_: target: results.${target}.value) node.inputs
         else fail {
           message = "the input ${head open'} of ${at key} is not in flake.lock";
           hint = "Run nix flake lock and commit flake.lock: only what is locked can be reviewed.";
@@ -49,7 +52,10 @@ let
       outputs = if key == "" then given // told given else given;
       self = outputs // sourceInfo // { inherit outPath inputs outputs sourceInfo; _type = "flake"; };
     in
-    if node.flake then self else sourceInfo // { inherit outPath sourceInfo; };
+    {
+      inherit sourceInfo given outputs;
+      value = if node.flake then self else sourceInfo // { inherit outPath sourceInfo; };
+    };
   results = mapAttrs resultOf lock;
   at = key: if key == "" then "flake.nix" else "flake.nix of the input ${key}";
 
@@ -67,7 +73,7 @@ let
     then { nixosConfigurations = mapAttrs (_: extend) given.nixosConfigurations; }
     else { };
 
-  root = results."".outputs;
+  root = results."".outputs; # with facts; what was written is in `given`, with its places
 
   # What colmena.lib.makeHive made.
   made = hive:
@@ -93,7 +99,7 @@ let
       else fail {
         message = "nixosConfigurations.${name} is a ${kind set.${name}}, not a NixOS configuration";
         hint = "Write: nixosConfigurations.${name} = nixpkgs.lib.nixosSystem { modules = [ … ]; };";
-        inherit set;
+        set = results."".given.nixosConfigurations;
         attribute = name;
       };
   };

@@ -129,8 +129,17 @@ let
 
   # ---- hosts ---------------------------------------------------------------
 
+  # A module that is written in the hive, with the hive's name for errors. It is
+  # not put into `imports` of another: that changes the order of lists.
   located = module:
-    if isPath module || isString module then module else { _file = file; imports = [ module ]; };
+    let
+      named = value:
+        if isAttrs value && !(value ? _file || value ? _type || value ? outPath || value ? __functor)
+        then { _file = file; } // value else value;
+    in
+    if builtins.isFunction module && common.set.lib ? setFunctionArgs
+    then common.set.lib.setFunctionArgs (arguments: named (module arguments)) (functionArgs module)
+    else named module;
   modulesOf = value: map located (if isList value then value else [ value ]);
 
   # A ready package set brings its overlays and configuration along.
@@ -166,9 +175,6 @@ let
 in
 {
   inherit names misnamed;
-  settings = {
-    inherit (meta) name description allowApplyAll;
-    machinesFile = if meta.machinesFile == null then "" else toString meta.machinesFile;
-  };
+  settings = { inherit (meta) name description allowApplyAll machinesFile; };
   node = evaluate true;
 }

@@ -1,7 +1,7 @@
 # What a host with deployment.keys has in its system: for each key a unit
 # NAME-key.service that is up while the file is there, for others to wait for,
 # and an activation script that gives the files to their owners, who may be
-# users of this very system. The content of a key is never looked at.
+# users of this very system. Contents of keys are no part of it.
 name: { config, lib, options, ... }:
 let
   inherit (config.deployment) keys;

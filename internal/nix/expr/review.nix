@@ -71,7 +71,8 @@ let
     group = plain key.group;
     permissions = plain key.permissions;
     upload_at = plain key.uploadAt;
-    source = builtins.concatStringsSep " " (key.sources or [ ]);
+    source = builtins.concatStringsSep " "
+      (key.sources or (filter (source: key.${source} or null != null) [ "text" "keyFile" "keyCommand" ]));
   };
 
   etc = filter (e: e.enable or true) (valuesOf (config.environment.etc or { }));

@@ -55,6 +55,7 @@ let
   lib = {
     inherit (builtins) attrNames;
     version = "25.11";
+    setFunctionArgs = f: __functionArgs: { __functor = _: f; inherit __functionArgs; };
     versionAtLeast = a: b: builtins.compareVersions a b >= 0;
     mkOption = o: { type = lib.types.unspecified; } // o // { _type = "option"; };
     mkIf = condition: content: { _type = "if"; inherit condition content; };
@@ -89,8 +90,8 @@ let
           let
             place = if isPath m || isString m then toString m else file;
             v = if isPath m || isString m then import m else m;
-            wants = functionArgs v;
-            set = if isFunction v then v (if wants == { } then passed else intersectAttrs wants passed) else v;
+            wants = v.__functionArgs or (functionArgs v);
+            set = if isFunction v || v ? __functor then v (if wants == { } then passed else intersectAttrs wants passed) else v;
             here = set._file or place;
           in
           concatMap (load here) (set.imports or [ ]) ++ [{

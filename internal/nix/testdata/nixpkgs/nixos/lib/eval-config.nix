@@ -1,4 +1,4 @@
-{ system, modules, specialArgs ? { } }:
+{ system ? builtins.currentSystem, modules, specialArgs ? { } }:
 let
   pkgs = import ../.. { inherit system; };
   inherit (pkgs.lib) mkOption types;

@@ -1,0 +1,5 @@
+{
+  outputs = { self }: {
+    lib = import ./lib.nix // { nixosSystem = import ./nixos/lib/eval-config.nix; };
+  };
+}
