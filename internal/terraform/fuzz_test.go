@@ -134,7 +134,7 @@ func hostile() []string {
 		key(`substr("abc", -1e18, 1e18)`), key(`slice([1], 0, 1e18)`), key(`range(1e18)`), key(`chunklist([1], 0)`), key(`element([], 1e30)`),
 		"locals {\n  a = local.b\n  b = [for x in local.a : x]\n}\n" + key("local.a"),
 		"module \"a\" {\n  source = \"./m\"\n  count = 1000\n}\n", "module \"a\" {\n  source = \"./m\"\n  for_each = toset([for i in range(900) : tostring(i)])\n}\noutput \"o\" { value = module.a }\n",
-		"resource \"hcloud_server\" \"s\" {\n  count = 1000\n  name = \"s${count.index}\"\n  server_type = \"cx22\"\n  image = \"debian-12\"\n  location = \"nbg1\"\n  ssh_keys = [\"k\"]\n  labels = { for s in range(100) : \"l${s}\" => s }\n}\n",
+		"resource \"hcloud_server\" \"s\" {\n  count = 1000\n  name = \"s${count.index}\"\n  server_type = \"cx22\"\n  image = \"debian-12\"\n  location = \"nbg1\"\n  ssh_keys = [\"k\"]\n  labels = { for s in range(20) : \"l${s}\" => s }\n}\n",
 		"resource \"hcloud_firewall\" \"f\" {\n  name = \"f\"\n  dynamic \"rule\" {\n    for_each = range(1000)\n    content {\n      direction = \"in\"\n      dynamic \"rule\" {\n        for_each = range(1000)\n        content {}\n      }\n    }\n  }\n}\n",
 		"resource \"hcloud_ssh_key\" \"k\" {\n  name = \"a\\nb\\u2028# x\"\n  public_key = \"\\u0000\"\n}\n",
 		"resource \"hcloud_server\" \"a\" {\n  name = hcloud_server.b.name\n}\nresource \"hcloud_server\" \"b\" {\n  name = hcloud_server.a.name\n}\n",

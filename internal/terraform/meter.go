@@ -11,7 +11,7 @@ import (
 // Bounds of evaluation. Without them a file of a few lines could ask for more
 // memory than there is: values of values double with each line.
 const (
-	budget      = 2_000_000 // steps of one import; sixteen bytes of text are one
+	budget      = 1_000_000 // steps of one import; sixteen bytes of text are one
 	maxValue    = 1 << 20   // of one value: elements and bytes
 	maxExponent = 4096      // binary, of a number
 )

@@ -2,6 +2,7 @@ package terraform_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,15 +23,14 @@ var update = flag.Bool("update", false, "write the golden files")
 // with the gaps behind it, or error.txt is why nothing does. A
 // terraform.tfstate in it is given as --state.
 func TestGolden(t *testing.T) {
-	dirs, err := filepath.Glob("testdata/*")
-	if err != nil || len(dirs) < 12 {
-		t.Fatalf("found %d folders in testdata: %v", len(dirs), err)
+	entries, err := os.ReadDir("testdata")
+	if err != nil || len(entries) < 20 {
+		t.Fatalf("found %d folders in testdata: %v", len(entries), err)
 	}
-	for _, dir := range dirs {
-		if filepath.Base(dir) == "fuzz" {
-			continue
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "fuzz" {
+			t.Run(e.Name(), func(t *testing.T) { golden(t, filepath.Join("testdata", e.Name())) })
 		}
-		t.Run(filepath.Base(dir), func(t *testing.T) { golden(t, dir) })
 	}
 }
 
@@ -58,6 +58,43 @@ func golden(t *testing.T, dir string) {
 		b.WriteString("# " + g.String() + "\n")
 	}
 	compare(t, "fleet.yaml", b.String())
+}
+
+// The results in functions.txt are those of Terraform 1.11.4, as jsonencode
+// writes them.
+func TestFunctions(t *testing.T) {
+	text, err := os.ReadFile("testdata/functions.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var main strings.Builder
+	want := map[string][2]string{}
+	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		expr, result, ok := strings.Cut(line, "  =>  ")
+		if !ok {
+			t.Fatalf("line %d: no result", i+1)
+		}
+		name := fmt.Sprintf("v%d", i)
+		fmt.Fprintf(&main, "resource \"hcloud_ssh_key\" \"%s\" {\n  name = \"%s\"\n  public_key = jsonencode(nonsensitive(%s))\n}\n", name, name, expr)
+		want[name] = [2]string{expr, result}
+	}
+	if len(want) < 100 {
+		t.Fatalf("only %d expressions", len(want))
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "main.tf"), main.String())
+	got, err := terraform.Read(t.Context(), dir, terraform.Options{})
+	if err != nil {
+		t.Fatal(problem.Text(err))
+	}
+	for name, w := range want {
+		if key := got.Fleet.SSHKeys[name].PublicKey; key != w[1] {
+			t.Errorf("%s is %s, want %s", w[0], key, w[1])
+		}
+	}
+	for _, g := range got.Gaps {
+		t.Error(g)
+	}
 }
 
 // withDefaults gives a fleet what Terraform knows nothing of.
