@@ -95,7 +95,7 @@ func (f *Flow) adopt(ctx context.Context, opts AdoptOptions, a *Adopted) error {
 			server.Published.HostKey = pin
 			account.Servers[name] = server
 		}
-		a.Differs = provision.Diff(t.Fleet, account, provision.Options{})
+		a.Differs = provision.Diff(t.Fleet, account, provision.Options{Catalog: f.catalog(ctx, client)})
 		a.Cost, _ = f.price(ctx, client, t.Fleet, account)
 		return nil
 	})

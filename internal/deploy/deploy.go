@@ -32,6 +32,7 @@ type deployment struct {
 	lock      *hold
 	mu        sync.Mutex // guards account while servers are welcomed
 	account   fleet.Account
+	catalog   fleet.Catalog
 	tags      map[string][]string         // of all hosts
 	hosts     map[string]plans.Deployment // selected
 	restarted []string                    // servers that expand powers off or makes anew
@@ -148,6 +149,9 @@ func (d *deployment) inspect(ctx context.Context) error {
 		if d.account, err = d.client.Account(ctx, d.tree.Fleet); err != nil {
 			return err
 		}
+	}
+	if d.provisions() {
+		d.catalog = d.flow.catalog(ctx, d.client)
 	}
 	if d.opts.Only != OnlyInfra || d.opts.On.ByTag() {
 		deployments, err := d.evaluator.Hosts(ctx, d.source())

@@ -100,6 +100,7 @@ func (d *deployment) leave() provision.Options {
 	o := provision.Options{
 		AllowDestroy: slices.Concat(d.opts.AllowDestroy, servers(d.opts.Rebuild), servers(d.opts.Replace)),
 		Rebuild:      d.opts.Rebuild, Replace: d.opts.Replace,
+		Catalog:        d.catalog,
 		MaxUnavailable: d.tree.Fleet.Rollout.MaxUnavailable,
 	}
 	if d.opts.Plan != nil {

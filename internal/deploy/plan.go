@@ -54,7 +54,7 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	missing, warnings = append(missing, seen.missing...), append(warnings, seen.warnings...)
 	input := planner.Input{Fleet: headTree.Fleet.Name, Base: base, Head: head}
 
-	leave := provision.Options{Rebuild: opts.Rebuild, Replace: opts.Replace}
+	leave := provision.Options{Rebuild: opts.Rebuild, Replace: opts.Replace, Catalog: seen.prices()}
 	facts := provision.Facts(headTree.Fleet, seen.account, leave)
 	evaluator := f.evaluator("")
 	var baseHosts, headHosts map[string]plans.Evaluation
@@ -94,7 +94,7 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 		if !merged.Empty {
 			if opts.Only != OnlyHosts {
 				desired, actual := limit(opts.On, tags, merged.Fleet, seen.account)
-				input.PendingResources = provision.Diff(desired, actual, provision.Options{})
+				input.PendingResources = provision.Diff(desired, actual, provision.Options{Catalog: seen.prices()})
 				desired, actual = limit(opts.On, tags, headTree.Fleet, seen.account)
 				input.PendingResources = stillToCome(input.PendingResources, provision.Diff(desired, actual, leave))
 				pendingCost = seen.cost(standing(seen.account), merged.Fleet)

@@ -10,6 +10,7 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/hetzner"
 	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/progress"
 	"github.com/flotilla-nix/flotilla/internal/provision"
 )
 
@@ -22,6 +23,14 @@ func (s *sight) readCatalog(ctx context.Context, client *hetzner.Client) {
 		return
 	}
 	s.catalog = &catalog
+}
+
+// prices gives the catalog, the zero value when it is not known.
+func (s *sight) prices() fleet.Catalog {
+	if s.catalog == nil {
+		return fleet.Catalog{}
+	}
+	return *s.catalog
 }
 
 // cost gives the monthly price of two states, nil when prices are not known.
@@ -40,10 +49,9 @@ func (s *sight) worthKnowing(f fleet.Fleet) []plans.Gap {
 	if !s.looked {
 		return nil
 	}
-	var catalog fleet.Catalog
+	catalog := s.prices()
 	var gaps []plans.Gap
 	if s.catalog != nil {
-		catalog = *s.catalog
 		if _, unpriced := provision.Cost(f, s.account, catalog); len(unpriced) > 0 {
 			gaps = append(gaps, plans.Gap{Subject: "prices", Text: "The provider tells no price for: " + strings.Join(unpriced, ", ") + ". The monthly price leaves them out."})
 		}
@@ -85,6 +93,17 @@ func unmanaged(f fleet.Fleet, account fleet.Account) string {
 		return ""
 	}
 	return "The project also has what no fleet declares, and nothing touches: " + strings.Join(parts, ", ") + "."
+}
+
+// catalog gives what the provider sells, which decides what is possible in
+// place. Without it everything counts as possible, and the provider refuses.
+func (f *Flow) catalog(ctx context.Context, client *hetzner.Client) fleet.Catalog {
+	s := sight{}
+	s.readCatalog(ctx, client)
+	for _, w := range s.warnings {
+		f.progress().Note(progress.Provision, w.Subject+": "+w.Text)
+	}
+	return s.prices()
 }
 
 // price tells what a deploy does to the monthly bill, and what is worth knowing.

@@ -30,19 +30,19 @@ func TestNotShown(t *testing.T) {
 		this, pending []plans.Resource
 		want          string // "": shown
 	}{
-		"the same":                     {resource(plans.Update, bigger), []plans.Resource{resource(plans.Update, bigger)}, nil, ""},
-		"only pending":                 {resource(plans.Update, bigger), nil, []plans.Resource{resource(plans.Update, bigger)}, ""},
-		"half here, half there":        {resource(plans.Create, bigger, elsewhere), []plans.Resource{resource(plans.Update, bigger)}, []plans.Resource{resource(plans.Create, elsewhere)}, ""},
-		"addresses come later":         {resource(plans.Create, later), []plans.Resource{resource(plans.Create, later)}, nil, ""},
-		"not at all":                   {resource(plans.Update, bigger), nil, nil, "would be changed"},
-		"as a note":                    {resource(plans.Update, bigger), []plans.Resource{resource(plans.Update)}, nil, "would be changed"},
-		"another attribute":            {resource(plans.Update, bigger, elsewhere), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get location fsn1"},
-		"another value":                {resource(plans.Update, attribute("server_type", "cx42")), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get server_type cx42"},
-		"powered off now":              {resource(plans.Update, off), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get server_type"},
-		"created, not changed":         {resource(plans.Create, bigger), []plans.Resource{resource(plans.Update, bigger)}, nil, "would be created"},
-		"less: changed, not replaced":  {resource(plans.Update, bigger), []plans.Resource{resource(plans.Replace, bigger)}, nil, ""},
-		"ends are for provision":       {resource(plans.Destroy, attribute("ipv4", "")), nil, nil, ""},
-		"a note is no change":          {resource(plans.Update), nil, nil, ""},
+		"the same":                    {resource(plans.Update, bigger), []plans.Resource{resource(plans.Update, bigger)}, nil, ""},
+		"only pending":                {resource(plans.Update, bigger), nil, []plans.Resource{resource(plans.Update, bigger)}, ""},
+		"half here, half there":       {resource(plans.Create, bigger, elsewhere), []plans.Resource{resource(plans.Update, bigger)}, []plans.Resource{resource(plans.Create, elsewhere)}, ""},
+		"addresses come later":        {resource(plans.Create, later), []plans.Resource{resource(plans.Create, later)}, nil, ""},
+		"not at all":                  {resource(plans.Update, bigger), nil, nil, "would be changed"},
+		"as a note":                   {resource(plans.Update, bigger), []plans.Resource{resource(plans.Update)}, nil, "would be changed"},
+		"another attribute":           {resource(plans.Update, bigger, elsewhere), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get location fsn1"},
+		"another value":               {resource(plans.Update, attribute("server_type", "cx42")), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get server_type cx42"},
+		"powered off now":             {resource(plans.Update, off), []plans.Resource{resource(plans.Update, bigger)}, nil, "would get server_type"},
+		"created, not changed":        {resource(plans.Create, bigger), []plans.Resource{resource(plans.Update, bigger)}, nil, "would be created"},
+		"less: changed, not replaced": {resource(plans.Update, bigger), []plans.Resource{resource(plans.Replace, bigger)}, nil, ""},
+		"ends are for provision":      {resource(plans.Destroy, attribute("ipv4", "")), nil, nil, ""},
+		"a note is no change":         {resource(plans.Update), nil, nil, ""},
 	} {
 		p := plans.Plan{This: plans.Part{Resources: c.this}, Pending: plans.Part{Resources: c.pending}}
 		refused := notShown([]plans.Resource{c.change}, p)

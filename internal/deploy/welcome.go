@@ -75,6 +75,7 @@ func (d *deployment) await(ctx context.Context, host string, target remote.Targe
 
 func (d *deployment) welcomeHost(ctx context.Context, host string, target remote.Target, server fleet.AccountServer) error {
 	report := progress.For(d.flow.Sink, host)
+	settled := false // an earlier run has put the host's own key in place
 	err := report.Do(progress.Wait, func() error {
 		waiting, cancel := context.WithTimeout(ctx, firstBoot)
 		defer cancel()
@@ -85,12 +86,14 @@ func (d *deployment) welcomeHost(ctx context.Context, host string, target remote
 		seen := conn.RemoteKey()
 		_ = conn.Close()
 		if server.Published.NextHostKey != "" && remote.Fingerprint(seen) == server.Published.NextHostKey {
-			// An earlier run ended between the two labels.
+			// An earlier run ended between the two labels. Without a confirmed
+			// system it may be the throw-away key of a rebuild that ended so.
+			settled = server.Published.SystemHash != ""
 			return d.pin(ctx, host, server.Published.NextHostKey, "")
 		}
 		return nil
 	})
-	if err != nil || d.server(host).Published.HostKey != server.Published.HostKey {
+	if err != nil || settled {
 		return err
 	}
 	return report.Do(progress.HostKey, func() error { return d.replaceHostKey(ctx, host, target) })
