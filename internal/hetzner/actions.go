@@ -168,9 +168,6 @@ func (c *Client) poll(ctx context.Context, ids []int64) ([]*hcloud.Action, error
 func (c *Client) act(ctx context.Context, r request,
 	send func(context.Context) ([]*hcloud.Action, *hcloud.Response, error),
 ) error {
-	if r.id != 0 && c.strangers.has(r.on.noun, r.id) {
-		return c.notOurs(r.what)
-	}
 	for tries := 1; ; tries++ {
 		var actions []*hcloud.Action // stays empty when the change turns out to be made
 		err := c.call(ctx, r, func(ctx context.Context) (*hcloud.Response, error) {

@@ -19,6 +19,7 @@ type meta struct {
 	labels     map[string]string
 	ipv4, ipv6 net.IP   // that reverse DNS is set for; nil: none
 	parts      []string // labels of the parts that it has and that only their maker may take
+	stale      []string // labels that no longer hold, to be taken off with the next change
 }
 
 // kind is how one kind of resource is found and changed. What a kind does not

@@ -1,8 +1,11 @@
 package hetzner_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -29,6 +32,10 @@ type account struct {
 	skew     atomic.Int64 // nanoseconds that the API's clock is ahead
 	mu       sync.Mutex
 	requests []string // "POST /servers"
+	seen     map[string]int
+	trouble  *trouble
+	troubled int
+	delay    time.Duration
 }
 
 func newAccount(t *testing.T, o cloud.Options) *account {
@@ -39,24 +46,60 @@ func newAccount(t *testing.T, o cloud.Options) *account {
 		t.Fatal(err)
 	}
 	t.Cleanup(api.Close)
-	return &account{API: api}
+	return &account{API: api, seen: map[string]int{}}
+}
+
+// trouble happens to every request that comes for the first, third, … time.
+type trouble struct {
+	status int // 0: the network
+	code   string
+	after  bool // the request is served, and its answer lost
 }
 
 // RoundTrip answers without a network.
 func (a *account) RoundTrip(req *http.Request) (*http.Response, error) {
+	body := []byte{}
+	if req.Body != nil {
+		var err error
+		if body, err = io.ReadAll(req.Body); err != nil {
+			return nil, err
+		}
+	}
+	key := req.Method + " " + req.URL.RequestURI() + " " + string(body)
 	a.mu.Lock()
 	a.requests = append(a.requests, req.Method+" "+strings.TrimPrefix(req.URL.Path, "/v1"))
-	a.mu.Unlock()
-	if err := req.Context().Err(); err != nil {
-		return nil, err
+	a.seen[key]++
+	wrong := a.trouble
+	if a.seen[key]%2 == 0 {
+		wrong = nil
 	}
-	if req.Body == nil {
-		req.Body = http.NoBody
+	if wrong != nil {
+		a.troubled++
+	}
+	delay := a.delay
+	a.mu.Unlock()
+	select {
+	case <-time.After(delay):
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
 	}
 	w := httptest.NewRecorder()
 	w.Header().Set("Date", time.Now().Add(time.Duration(a.skew.Load())).UTC().Format(http.TimeFormat))
-	a.ServeHTTP(w, req)
-	return w.Result(), nil
+	if wrong == nil || wrong.after {
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		a.ServeHTTP(w, req)
+	}
+	switch {
+	case wrong == nil:
+		return w.Result(), nil
+	case wrong.status == 0:
+		return nil, errors.New("connection reset")
+	}
+	w = httptest.NewRecorder()
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(wrong.status)
+	_, err := fmt.Fprintf(w, `{"error":{"code":%q,"message":"trouble"}}`, wrong.code)
+	return w.Result(), err
 }
 
 func (a *account) count(pattern string) int {

@@ -128,7 +128,7 @@ func (c *Client) WidenNetwork(ctx context.Context, id int64, ipRange string) err
 // ExposeRoutes says whether a network's routes reach its vSwitch.
 func (c *Client) ExposeRoutes(ctx context.Context, id int64, on bool) error {
 	what := fmt.Sprintf("changing expose_routes_to_vswitch of network %d", id)
-	return c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
+	return c.call(ctx, request{what: what, on: c.networks(), id: id}, func(ctx context.Context) (*hcloud.Response, error) {
 		_, resp, err := c.api.Network.Update(ctx, &hcloud.Network{ID: id}, hcloud.NetworkUpdateOpts{ExposeRoutesToVSwitch: &on})
 		return resp, err
 	})

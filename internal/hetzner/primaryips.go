@@ -101,7 +101,7 @@ func (c *Client) EnablePublicNet(ctx context.Context, server int64, family strin
 // SetAutoDelete says whether an address goes with its server.
 func (c *Client) SetAutoDelete(ctx context.Context, primaryIP int64, on bool) error {
 	what := fmt.Sprintf("changing auto_delete of primary IP %d", primaryIP)
-	return c.call(ctx, request{what: what}, func(ctx context.Context) (*hcloud.Response, error) {
+	return c.call(ctx, request{what: what, on: c.primaryIPs(), id: primaryIP}, func(ctx context.Context) (*hcloud.Response, error) {
 		_, resp, err := c.api.PrimaryIP.Update(ctx, &hcloud.PrimaryIP{ID: primaryIP}, hcloud.PrimaryIPUpdateOpts{AutoDelete: &on})
 		return resp, err
 	})

@@ -21,7 +21,11 @@ func (c *Client) editLabels(ctx context.Context, k kind, what string, id int64, 
 	if err != nil {
 		return nil, err
 	}
-	labels := change(found, maps.Clone(found.labels))
+	labels := maps.Clone(found.labels)
+	for _, label := range found.stale {
+		delete(labels, label)
+	}
+	labels = change(found, labels)
 	if maps.Equal(labels, found.labels) {
 		return found, nil
 	}

@@ -27,8 +27,8 @@ type request struct {
 	// says "exists already". nil: the request may simply be sent again.
 	settled func(context.Context) (bool, error)
 
-	// on and id are the resource whose actions have to end before settled looks;
-	// 0: settled sees to that itself.
+	// on and id are the resource that is changed, which must not be a stranger,
+	// and whose actions have to end before settled looks; 0: a new one, a question.
 	on kind
 	id int64
 
@@ -59,6 +59,9 @@ func (c *Client) made(ctx context.Context, r request) (bool, error) {
 // minutes: again when the API puts it off, after a look when the answer was
 // lost, and never when it was refused. Its error is a Problem.
 func (c *Client) call(ctx context.Context, r request, send func(context.Context) (*hcloud.Response, error)) error {
+	if r.id != 0 && c.strangers.has(r.on.noun, r.id) {
+		return c.notOurs(r.what)
+	}
 	var unsure bool
 	for tries, lostTries := 1, 0; ; tries++ {
 		resp, err := send(ctx)

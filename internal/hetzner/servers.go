@@ -13,6 +13,9 @@ import (
 
 func describeServer(s *hcloud.Server) meta {
 	m := meta{id: s.ID, name: s.Name, labels: s.Labels}
+	if s.Status == hcloud.ServerStatusRunning {
+		m.stale = []string{labelOff}
+	}
 	if s.PublicNet.IPv4.ID != 0 {
 		m.ipv4 = s.PublicNet.IPv4.IP
 	}
