@@ -49,11 +49,11 @@ func (b *builder) addressKey(r *record, owner *instance) (string, bool) {
 		b.value(r, "ip_address")
 		return "", false
 	}
-	if a, made := b.in.values.addressOf(text); made {
+	if a, made := b.in.values.addressOf(text); made && family(a.attr, a.of) != "" {
 		return family(a.attr, a.of), true
 	}
 	for _, attr := range []string{"ipv4_address", "ipv6_address", "ip_address", "ipv4", "ipv6"} {
-		if owned, ok := textOf(owner.attrs[attr]); ok && owned == text && owned != "" {
+		if owned, ok := textOf(owner.attrs[attr]); ok && owned == text && owned != "" && family(attr, owner) != "" {
 			return family(attr, owner), true
 		}
 	}
@@ -71,12 +71,15 @@ func (b *builder) addressKey(r *record, owner *instance) (string, bool) {
 	return ip.String(), true
 }
 
+// family is how dns_ptr calls the address of an attribute; "" for the
+// ip_address of an IPv6 primary IP, which for Terraform is the network's
+// address and not the first one in it.
 func family(attr string, of *instance) string {
 	switch {
 	case strings.HasPrefix(attr, "ipv6"):
 		return "ipv6"
 	case attr == "ip_address" && of.kindOfIP() == "ipv6":
-		return "ipv6"
+		return ""
 	}
 	return "ipv4"
 }
