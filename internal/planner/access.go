@@ -2,6 +2,8 @@ package planner
 
 import (
 	"fmt"
+	"maps"
+	glob "path"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,18 +14,36 @@ import (
 const sshPort = 22
 
 // sshd compares the SSH daemon's settings; each change is one of access.
-func (r *review) sshd(old, new plans.SSHD) {
+func (r *review) sshd(old, new plans.System) {
 	put := func(name, a, b string) {
 		if a != b {
 			r.Settings = append(r.Settings, plans.Attribute{Name: "services.openssh." + name, Old: a, New: b, Known: true})
 			r.access = true
 		}
 	}
-	put("enable", truth(old.Enabled), truth(new.Enabled))
-	put("ports", numbers(old.Ports), numbers(new.Ports))
-	for _, name := range keysOfBoth(old.Settings, new.Settings) {
-		put("settings."+name, withoutHashes(old.Settings[name]), withoutHashes(new.Settings[name]))
+	put("enable", truth(old.SSHD.Enabled), truth(new.SSHD.Enabled))
+	put("ports", numbers(old.SSHD.Ports), numbers(new.SSHD.Ports))
+	put("listenAddresses", strings.Join(old.Services.SSHListen, ", "), strings.Join(new.Services.SSHListen, ", "))
+	for _, name := range keysOfBoth(old.SSHD.Settings, new.SSHD.Settings) {
+		put("settings."+name, withoutHashes(old.SSHD.Settings[name]), withoutHashes(new.SSHD.Settings[name]))
 	}
+	if !old.SSHD.Enabled || !new.SSHD.Enabled {
+		return
+	}
+	if a, b := numbers(old.SSHD.Ports), numbers(new.SSHD.Ports); a != b {
+		r.SSHMoves = append(r.SSHMoves, "port "+orNone(a)+" → "+orNone(b))
+	}
+	if a, b := everywhere(old.Services.SSHListen), everywhere(new.Services.SSHListen); a != b {
+		r.SSHMoves = append(r.SSHMoves, "listens on "+a+" → "+b)
+	}
+}
+
+// everywhere names what a daemon listens on.
+func everywhere(addresses []string) string {
+	if len(addresses) == 0 {
+		return "all addresses"
+	}
+	return strings.Join(addresses, ", ")
 }
 
 func numbers(list []int) string {
@@ -41,13 +61,11 @@ func (r *review) lockout(old *plans.System, new plans.System, login Login) {
 	if old != nil {
 		reasons = added(shut(*old, login), reasons)
 	}
-	if old != nil && login.PublicKey == "" && len(old.Users[login.user()].Keys) > 0 && len(new.Users[login.user()].Keys) == 0 {
+	if old != nil && len(login.Keys) == 0 && len(old.Users[login.user()].Keys) > 0 && len(new.Users[login.user()].Keys) == 0 {
 		reasons = append(reasons, fmt.Sprintf("user %s has no SSH key left", login.user()))
 	}
-	for _, reason := range reasons {
-		r.Notes = append(r.Notes, "this would lock the deploy out: "+reason)
-		r.access = true
-	}
+	r.Lockout = reasons
+	r.access = r.access || len(reasons) > 0
 }
 
 func (l Login) user() string {
@@ -62,15 +80,20 @@ func shut(s plans.System, login Login) []string {
 	if !s.SSHD.Enabled {
 		return []string{"the SSH daemon is off"}
 	}
+	return slices.Concat(shutPort(s, login), shutUser(s, login.user()), shutKeys(s, login))
+}
+
+// shutPort tells whether the daemon cannot be reached where the deploy calls.
+func shutPort(s plans.System, login Login) []string {
 	var reasons []string
 	port := login.Port
 	if port == 0 {
 		port = s.Deployment.TargetPort
 	}
 	switch {
-	case port != 0 && len(s.SSHD.Ports) > 0 && !slices.Contains(s.SSHD.Ports, port):
+	case port != 0 && len(s.SSHD.Ports) > 0 && !slices.Contains(s.SSHD.Ports, port) && !listensOn(s.Services.SSHListen, port):
 		reasons = append(reasons, fmt.Sprintf("SSH does not listen on port %d", port))
-	case port == 0 && len(s.SSHD.Ports) > 0 && !slices.Contains(s.SSHD.Ports, sshPort):
+	case port == 0 && len(s.SSHD.Ports) > 0 && !slices.Contains(s.SSHD.Ports, sshPort) && !listensOn(s.Services.SSHListen, sshPort):
 		reasons = append(reasons, fmt.Sprintf("SSH listens on port %s, and deployment.targetPort does not say so", numbers(s.SSHD.Ports)))
 	}
 	if port == 0 {
@@ -79,32 +102,95 @@ func shut(s plans.System, login Login) []string {
 	if !letsIn(s.Firewall, port) {
 		reasons = append(reasons, fmt.Sprintf("the firewall does not let port %d in", port))
 	}
+	return reasons
+}
 
-	name := login.user()
-	user, exists := s.Users[name]
-	set := func(key string) (string, bool) { v, ok := s.SSHD.Settings[key]; return v, ok }
-	if v, _ := set("PermitRootLogin"); name == "root" && v == "no" {
+func listensOn(addresses []string, port int) bool {
+	return slices.ContainsFunc(addresses, func(a string) bool { return strings.HasSuffix(a, ":"+strconv.Itoa(port)) })
+}
+
+// shutUser tells whether the daemon refuses the user, whatever the key.
+func shutUser(s plans.System, name string) []string {
+	var reasons []string
+	set := func(key string) string { return s.SSHD.Settings[key] }
+	if name == "root" && set("PermitRootLogin") == "no" {
 		reasons = append(reasons, "root may not log in (PermitRootLogin no)")
 	}
-	if v, _ := set("PubkeyAuthentication"); v == "no" {
+	if set("PubkeyAuthentication") == "no" {
 		reasons = append(reasons, "SSH keys are not accepted (PubkeyAuthentication no)")
 	}
-	if v, ok := set("AllowUsers"); ok && v != "" && !slices.Contains(strings.Fields(v), name) {
+	one := []string{name}
+	if v := set("AllowUsers"); v != "" && !matchesOne(v, one, true) {
 		reasons = append(reasons, fmt.Sprintf("user %s is not in AllowUsers", name))
 	}
-	if v, ok := set("DenyUsers"); ok && slices.Contains(strings.Fields(v), name) {
+	if matchesOne(set("DenyUsers"), one, false) {
 		reasons = append(reasons, fmt.Sprintf("user %s is in DenyUsers", name))
 	}
-	if login.PublicKey == "" || len(s.Users) == 0 {
-		return reasons
+	groups := allGroups(members(s)[name])
+	if name == "root" {
+		groups = append(groups, "root")
 	}
-	wanted := fingerprint(login.PublicKey)
-	known := func(line string) bool { return fingerprint(line) == "" } // a file whose keys are not known may hold it
-	switch {
-	case !exists && name != "root":
-		reasons = append(reasons, fmt.Sprintf("user %s does not exist", name))
-	case wanted != "" && !slices.ContainsFunc(user.Keys, func(line string) bool { return fingerprint(line) == wanted || known(line) }):
-		reasons = append(reasons, fmt.Sprintf("user %s does not accept the deploy key", name))
+	if v := set("AllowGroups"); v != "" && !matchesOne(v, groups, true) {
+		reasons = append(reasons, fmt.Sprintf("user %s is in no group of AllowGroups", name))
+	}
+	if matchesOne(set("DenyGroups"), groups, false) {
+		reasons = append(reasons, fmt.Sprintf("a group of user %s is in DenyGroups", name))
 	}
 	return reasons
+}
+
+// matchesOne tells whether a pattern list of sshd_config names one of the
+// names. For a pattern that also asks where the user comes from, doubt counts.
+func matchesOne(patterns string, names []string, doubt bool) bool {
+	for pattern := range strings.FieldsSeq(patterns) {
+		user, _, from := strings.Cut(pattern, "@")
+		for _, name := range names {
+			if ok, err := glob.Match(user, name); (ok || err != nil) && (!from || doubt) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shutKeys tells whether the user accepts none of the deploy's keys.
+func shutKeys(s plans.System, login Login) []string {
+	var wanted []string
+	for _, key := range login.Keys {
+		if f := fingerprint(key); f != "" {
+			wanted = append(wanted, f)
+		}
+	}
+	if len(wanted) == 0 || len(s.Users) == 0 {
+		return nil
+	}
+	name := login.user()
+	user, exists := s.Users[name]
+	if !exists && name != "root" {
+		return []string{fmt.Sprintf("user %s does not exist", name)}
+	}
+	if slices.ContainsFunc(user.Keys, func(line string) bool {
+		f := fingerprint(line)
+		return f == "" || slices.Contains(wanted, f) // a file whose keys are not known may hold it
+	}) {
+		return nil
+	}
+	if len(wanted) > 1 {
+		return []string{fmt.Sprintf("user %s accepts none of the deploy keys", name)}
+	}
+	return []string{fmt.Sprintf("user %s does not accept the deploy key", name)}
+}
+
+// members is a system's users with the groups that name them as members.
+func members(s plans.System) map[string]plans.UserFacts {
+	users := maps.Clone(s.Users)
+	for _, group := range slices.Sorted(maps.Keys(s.Services.Groups)) {
+		for _, name := range s.Services.Groups[group] {
+			if u, ok := users[name]; ok && !slices.Contains(u.Groups, group) {
+				u.Groups = append(slices.Clone(u.Groups), group)
+				users[name] = u
+			}
+		}
+	}
+	return users
 }

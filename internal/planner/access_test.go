@@ -2,7 +2,6 @@ package planner
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,8 +60,7 @@ func TestUsers(t *testing.T) {
 func TestLockout(t *testing.T) {
 	deploy, _ := key(t, 1, "deploy")
 	other, _ := key(t, 2, "other")
-	login := Known{Logins: map[string]Login{"web": {PublicKey: deploy}}}
-	const locked = "this would lock the deploy out: "
+	login := Known{Logins: map[string]Login{"web": {Keys: []string{deploy}}}}
 	for _, c := range []struct {
 		name  string
 		known Known
@@ -88,21 +86,28 @@ func TestLockout(t *testing.T) {
 		{"no keys at all", login, func(s *plans.System) { s.SSHD.Settings["PubkeyAuthentication"] = "no" }, []string{"SSH keys are not accepted (PubkeyAuthentication no)"}},
 		{"AllowUsers", login, func(s *plans.System) { s.SSHD.Settings["AllowUsers"] = "alice bob" }, []string{"user root is not in AllowUsers"}},
 		{"AllowUsers with it", login, func(s *plans.System) { s.SSHD.Settings["AllowUsers"] = "alice root" }, nil},
+		{"AllowUsers with a pattern", login, func(s *plans.System) { s.SSHD.Settings["AllowUsers"] = "alice ro*" }, nil},
+		{"AllowUsers from an address", login, func(s *plans.System) { s.SSHD.Settings["AllowUsers"] = "root@192.0.2.*" }, nil},
+		{"AllowGroups", login, func(s *plans.System) { s.SSHD.Settings["AllowGroups"] = "wheel" }, []string{"user root is in no group of AllowGroups"}},
+		{"DenyGroups", login, func(s *plans.System) {
+			s.SSHD.Settings["DenyGroups"] = "nobody admins"
+			s.Services.Groups = map[string][]string{"admins": {"root"}}
+		}, []string{"a group of user root is in DenyGroups"}},
+		{"listens elsewhere", login, func(s *plans.System) { s.Services.SSHListen = []string{"10.0.0.1:2222"} }, nil},
+		{"one of several keys stays", Known{Logins: map[string]Login{"web": {Keys: []string{deploy, other}}}}, func(s *plans.System) { s.Users["root"] = plans.UserFacts{Keys: []string{other}} }, nil},
+		{"none of several keys stays", Known{Logins: map[string]Login{"web": {Keys: []string{deploy, other}}}}, func(s *plans.System) {
+			third, _ := key(t, 3, "third")
+			s.Users["root"] = plans.UserFacts{Keys: []string{third}}
+		}, []string{"user root accepts none of the deploy keys"}},
 		{"DenyUsers", login, func(s *plans.System) { s.SSHD.Settings["DenyUsers"] = "root" }, []string{"user root is in DenyUsers"}},
 		{"key replaced", login, func(s *plans.System) { s.Users["root"] = plans.UserFacts{Keys: []string{other}} }, []string{"user root does not accept the deploy key"}},
 		{"key may be in a file", login, func(s *plans.System) { s.Users["root"] = plans.UserFacts{Keys: []string{other, "file x.pub"}} }, nil},
 		{"keys gone, deploy key not known", Known{}, func(s *plans.System) { s.Users["root"] = plans.UserFacts{} }, []string{"user root has no SSH key left"}},
-		{"user gone", Known{Logins: map[string]Login{"web": {User: "root", PublicKey: other}}}, func(s *plans.System) { s.StateVersion = "26.05" }, nil}, // was so before
+		{"user gone", Known{Logins: map[string]Login{"web": {User: "root", Keys: []string{other}}}}, func(s *plans.System) { s.StateVersion = "26.05" }, nil}, // was so before
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := compare(t, c.known, c.edit)
-			var got []string
-			for _, n := range h.Notes {
-				if rest, ok := strings.CutPrefix(n, locked); ok {
-					got = append(got, rest)
-				}
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := cmp.Diff(c.want, h.Lockout); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if len(c.want) > 0 && !slices.Contains(h.Risks, plans.RiskAccess) {
@@ -115,8 +120,8 @@ func TestLockout(t *testing.T) {
 func TestLockoutOfANewHost(t *testing.T) {
 	deploy, _ := key(t, 2, "deploy")
 	s := healthy(t)
-	hosts, _, _ := Compare(nil, evaluations(s), Known{Logins: map[string]Login{"web": {User: "admin", PublicKey: deploy}}})
-	if len(hosts) != 1 || !slices.Contains(hosts[0].Notes, "this would lock the deploy out: user admin does not exist") {
+	hosts, _, _ := Compare(nil, evaluations(s), Known{Logins: map[string]Login{"web": {User: "admin", Keys: []string{deploy}}}})
+	if len(hosts) != 1 || !slices.Contains(hosts[0].Lockout, "user admin does not exist") {
 		t.Errorf("got %+v", hosts)
 	}
 }

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"bytes"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,19 @@ var storeHash = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-`)
 // withoutHashes makes texts of two builds comparable for people.
 func withoutHashes(text string) string {
 	return storeHash.ReplaceAllString(text, "/nix/store/…-")
+}
+
+// explained is /etc with the texts of files that are checked while they are
+// built, as far as the configuration tells them.
+func explained(s plans.System) map[string]plans.EtcEntry {
+	etc := maps.Clone(s.Etc)
+	for path, text := range s.Services.Texts {
+		if e, ok := etc[path]; ok && e.Text == nil {
+			e.Text = &text
+			etc[path] = e
+		}
+	}
+	return etc
 }
 
 // files compares /etc. Left out are what other parts of the plan tell better

@@ -27,8 +27,9 @@ func created(s plans.System, known Known) plans.Host {
 	r.AfterApply = afterApply(s, known.Facts)
 	r.Packages = packages(nothing.Packages, s.Packages)
 	r.Ports = ports(nothing.Firewall, s.Firewall)
-	r.users(nothing.Users, s.Users)
+	r.users(nothing.Users, members(s))
 	r.Settings = settings(nothing, s)
+	r.Items = items(nothing, s)
 	r.lockout(nil, s, known.Logins[s.Host])
 	return r.finish()
 }
@@ -55,17 +56,16 @@ func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 	r.Units = units(old, new, liveState{looked: looked, active: active})
 	r.Packages = packages(old.Packages, new.Packages)
 	r.Ports = ports(old.Firewall, new.Firewall)
-	r.users(old.Users, new.Users)
-	r.Files = bounded(append(files(old.Etc, new.Etc), generatedFiles(old.Units, new.Units)...))
+	r.users(members(old), members(new))
+	r.Files = bounded(append(files(explained(old), explained(new)), generatedFiles(old.Units, new.Units)...))
+	r.access = r.access || slices.ContainsFunc(r.Files, func(f plans.File) bool { return f.Path == "sudoers" })
 	r.Reboot = reboot(old.Boot, new.Boot)
 	r.Settings = settings(old, new)
-	r.sshd(old.SSHD, new.SSHD)
+	r.Items = items(old, new)
+	r.sshd(old, new)
 	r.lockout(&old, new, known.Logins[new.Host])
-	if old.StateVersion != new.StateVersion {
-		r.Notes = append(r.Notes, "system.stateVersion changed: it is meant to stay what it was when the host was installed, and data may need to be migrated by hand")
-	}
 	differs = old.OutPath != new.OutPath || old.DrvPath != new.DrvPath || r.Reboot != "" ||
-		len(r.Settings)+len(r.Units)+len(r.Packages)+len(r.Ports)+len(r.Users)+len(r.Files) > 0
+		len(r.Settings)+len(r.Items)+len(r.Units)+len(r.Packages)+len(r.Ports)+len(r.Users)+len(r.Files) > 0
 	return r.finish(), differs
 }
 
@@ -89,9 +89,6 @@ func settings(old, new plans.System) []plans.Attribute {
 	put("networking.hostName", old.HostName, new.HostName)
 	put(stateVersion, old.StateVersion, new.StateVersion)
 	list = append(list, deploymentSettings(old, new)...)
-	for _, name := range keysOfBoth(old.Images, new.Images) {
-		put("image of "+name, old.Images[name], new.Images[name])
-	}
 	return list
 }
 

@@ -29,9 +29,9 @@ type Known struct {
 
 // Login is the way in for deploys.
 type Login struct {
-	User      string // "": root
-	PublicKey string // authorized_keys form; "" if not known
-	Port      int    // SSH port that the deploy uses; 0 if not known
+	User string   // "": root
+	Keys []string // public keys in authorized_keys form, of which the deploy has one; none: not known
+	Port int      // SSH port that the deploy uses; 0: deployment.targetPort, else 22
 }
 
 // Hosts compares the evaluations of two revisions. A host of which one side

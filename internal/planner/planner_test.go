@@ -145,14 +145,13 @@ func TestSettings(t *testing.T) {
 		{Name: "system.stateVersion", Old: "25.11", New: "26.05", Known: true},
 		{Name: "deployment.targetPort", New: "22", Known: true},
 		{Name: "deployment.tags", New: "a, b", Known: true},
-		{Name: "image of app", New: "app:2", Known: true},
 		{Name: "services.openssh.settings.PasswordAuthentication", New: "yes", Known: true},
 	}
 	if diff := cmp.Diff(want, h.Settings); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !slices.Equal(h.Risks, []plans.Risk{plans.RiskData, plans.RiskAccess}) || len(h.Notes) != 1 {
-		t.Errorf("risks %v, notes %q", h.Risks, h.Notes)
+	if !slices.Equal(h.Risks, []plans.Risk{plans.RiskData, plans.RiskAccess}) || len(h.Items) != 1 || h.Items[0].Kind != plans.ItemContainer || h.Items[0].Action != plans.Create {
+		t.Errorf("risks %v, items %+v", h.Risks, h.Items)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestPlanOfRealSystems(t *testing.T) {
 	if hosts, missing, _ := planner.Hosts(base, evaluate(t, baseHive, nil), nil); len(hosts)+len(missing) != 0 {
 		t.Errorf("a hive against itself: %+v %+v", hosts, missing)
 	}
-	known := planner.Known{Logins: map[string]planner.Login{"web": {PublicKey: deployKey}, "db": {PublicKey: deployKey}}}
+	known := planner.Known{Logins: map[string]planner.Login{"web": {Keys: []string{deployKey}}, "db": {Keys: []string{deployKey}}}}
 	facts := fleet.Facts{"db": {IPv4: "192.0.2.77"}}
 
 	for _, c := range []struct {
@@ -106,13 +106,13 @@ func TestPlanOfRealSystems(t *testing.T) {
 			risks(t, h, plans.RiskStop)
 		}},
 		{"SSH off", "services.openssh.enable = true;", "", func(t *testing.T, h plans.Host) {
-			if !slices.Contains(h.Notes, "this would lock the deploy out: the SSH daemon is off") || !slices.Contains(h.Risks, plans.RiskAccess) {
-				t.Errorf("notes %q, risks %v", h.Notes, h.Risks)
+			if !slices.Contains(h.Lockout, "the SSH daemon is off") || !slices.Contains(h.Risks, plans.RiskAccess) {
+				t.Errorf("lockout %q, risks %v", h.Lockout, h.Risks)
 			}
 		}},
 		{"the deploy key gone", deployKey, strings.Replace(deployKey, "3NzaC1lZDI1NTE5AAAAIDtq", "3NzaC1lZDI1NTE5AAAAIDtr", 1), func(t *testing.T, h plans.Host) {
-			if !slices.Contains(h.Notes, "this would lock the deploy out: user root does not accept the deploy key") {
-				t.Errorf("notes %q", h.Notes)
+			if !slices.Contains(h.Lockout, "user root does not accept the deploy key") {
+				t.Errorf("lockout %q", h.Lockout)
 			}
 		}},
 		{"an unknown address", `"hello\n"`, "fleet.servers.db.ipv4", func(t *testing.T, h plans.Host) {

@@ -25,7 +25,8 @@ func worst(risks []plans.Risk) int {
 // risks gives the risk classes of a host's change, worst first.
 func (r *review) risks() []plans.Risk {
 	has := map[plans.Risk]bool{
-		plans.RiskData:   r.Action == plans.Update && slices.ContainsFunc(r.Settings, func(a plans.Attribute) bool { return a.Name == stateVersion }),
+		plans.RiskData: r.Action == plans.Update && (slices.ContainsFunc(r.Settings, func(a plans.Attribute) bool { return a.Name == stateVersion }) ||
+			slices.ContainsFunc(r.Items, func(i plans.Item) bool { return i.Data != "" })),
 		plans.RiskAccess: r.access,
 		plans.RiskPort:   slices.ContainsFunc(r.Ports, func(p plans.Port) bool { return p.Opened }),
 		plans.RiskReboot: r.Reboot != "",

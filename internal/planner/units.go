@@ -41,6 +41,7 @@ func units(old, new plans.System, live liveState) []plans.Unit {
 		f.unit(name)
 	}
 	f.mounts(old.Etc["fstab"], new.Etc["fstab"])
+	f.secretUnits(old.Services, new.Services)
 	f.dependents()
 
 	list := make([]plans.Unit, 0, len(f.effects))

@@ -145,7 +145,34 @@ type Host struct {
 	Reboot     string         `json:"reboot"`   // why a reboot is needed, "" if not
 	Settings   []Attribute    `json:"settings"` // host name, state version, deployment settings
 	Risks      []Risk         `json:"risks"`
-	Notes      []string       `json:"notes"` // held, failed last time, …
+	Notes      []string       `json:"notes"`               // held, failed last time, …
+	Lockout    []string       `json:"lockout,omitempty"`   // why the deploy could not log in to the new system any more
+	SSHMoves   []string       `json:"ssh_moves,omitempty"` // how the way in changes for everybody: "port 22 → 2222"
+	Items      []Item         `json:"items,omitempty"`
+}
+
+// ItemKind is a kind of thing on a host.
+type ItemKind string
+
+// The kinds of items.
+const (
+	ItemMount       ItemKind = "file system"
+	ItemDatabase    ItemKind = "database"
+	ItemSecret      ItemKind = "secret"
+	ItemContainer   ItemKind = "container"
+	ItemSite        ItemKind = "virtual host"
+	ItemCertificate ItemKind = "certificate"
+)
+
+// Item is a change of something on a host that is more than a unit or a file.
+type Item struct {
+	Kind    ItemKind    `json:"kind"`
+	Name    string      `json:"name"`
+	Action  Action      `json:"action"`
+	Changes []Attribute `json:"changes,omitempty"`
+	UsedBy  []string    `json:"used_by,omitempty"` // units
+	Data    string      `json:"data,omitempty"`    // why data is at risk, "" if it is not
+	Note    string      `json:"note,omitempty"`
 }
 
 // Effect is what the switch does to a unit, NixOS's words.

@@ -1,0 +1,92 @@
+package planner
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/flotilla-nix/flotilla/internal/plans"
+)
+
+// secrets compares the secrets of two systems by name and place, and names
+// the units that use each. What a secret is, nobody here knows.
+func secrets(old, new plans.System) []plans.Item {
+	a, b := old.Services.Secrets, new.Services.Secrets
+	list := compareItems(plans.ItemSecret, a, b, secretFields, nil)
+	for _, name := range keysOfBoth(a, b) {
+		if before, after := a[name], b[name]; before.Digest != after.Digest && before.Digest != "" && after.Digest != "" {
+			i := slices.IndexFunc(list, func(item plans.Item) bool { return item.Name == name })
+			if i < 0 {
+				i = len(list)
+				list = append(list, plans.Item{Kind: plans.ItemSecret, Name: name, Action: plans.Update})
+			}
+			list[i].Note = "its encrypted file changed"
+		}
+	}
+	for i, item := range list {
+		if item.Action != plans.Destroy {
+			list[i].UsedBy = secretUsers(new, b[item.Name])
+			continue
+		}
+		// What the new system still looks for will not be there.
+		if list[i].UsedBy = secretUsers(new, plans.SecretFacts{Path: a[item.Name].Path}); len(list[i].UsedBy) > 0 {
+			list[i].Note = "still named by what used it"
+		}
+	}
+	slices.SortStableFunc(list, func(a, b plans.Item) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+func secretFields(s plans.SecretFacts) []field {
+	return []field{{"path", s.Path}, {"owner", s.Owner}, {"group", s.Group}, {"mode", s.Mode}}
+}
+
+// secretUsers gives the units that a secret restarts, or that name its path.
+func secretUsers(s plans.System, secret plans.SecretFacts) []string {
+	users := map[string]bool{}
+	for _, unit := range slices.Concat(secret.Restarts, secret.Reloads) {
+		users[unit] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Units)) {
+		unit, ok := there(s.Units, name)
+		if !ok || secret.Path == "" {
+			continue
+		}
+		if names(unit.Text, secret.Path) || slices.ContainsFunc(slices.Collect(maps.Values(unit.Files)), func(text string) bool { return names(text, secret.Path) }) {
+			users[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(users))
+}
+
+// names finds a path that is not the beginning of a longer one.
+func names(text, path string) bool {
+	for {
+		_, rest, found := strings.Cut(text, path)
+		if !found {
+			return false
+		}
+		if rest == "" || !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/", rune(rest[0])) {
+			return true
+		}
+		text = rest
+	}
+}
+
+// secretUnits adds what the secrets' own lists restart and reload when a
+// content changes. Whether it does is known where they are decrypted.
+func (f *forecast) secretUnits(old, new plans.Services) {
+	for _, name := range slices.Sorted(maps.Keys(new.Secrets)) {
+		before, was := old.Secrets[name]
+		after := new.Secrets[name]
+		if !was || before.Digest == after.Digest {
+			continue
+		}
+		for _, unit := range after.Restarts {
+			f.put(unit, plans.EffectRestart, plans.Unsure, "if the secret "+name+" changed in its file")
+		}
+		for _, unit := range after.Reloads {
+			f.put(unit, plans.EffectReload, plans.Unsure, "if the secret "+name+" changed in its file")
+		}
+	}
+}
