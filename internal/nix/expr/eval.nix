@@ -29,7 +29,7 @@ let
   open = { written, pure }: import ./hive.nix { inherit words fleet written pure; inherit (given) file; };
   hive =
     if given.lock == null then open { written = import (/. + given.file); pure = false; }
-    else import ./flake.nix { inherit words fleet open; inherit (given) file lock; };
+    else import ./flake.nix { inherit words fleet open; inherit (given) lock; };
   inherit (hive) names misnamed;
   settings = hive.settings // {
     machinesFile = if hive.settings.machinesFile == null then "" else toString hive.settings.machinesFile;

@@ -3,7 +3,6 @@
 # not, does the same, and nothing is fetched while code of the flake runs.
 { words # words.nix
 , fleet # facts
-, file # flake.nix, as a string
 , lock # nodes of flake.lock as the caller resolved them, by key; "" is the flake itself
 , open # hive.nix for a hive that a flake holds
 }:
@@ -53,7 +52,7 @@ let
       self = outputs // sourceInfo // { inherit outPath inputs outputs sourceInfo; _type = "flake"; };
     in
     {
-      inherit sourceInfo given outputs;
+      inherit flake sourceInfo given outputs;
       value = if node.flake then self else sourceInfo // { inherit outPath sourceInfo; };
     };
   results = mapAttrs resultOf lock;
@@ -110,6 +109,6 @@ else if root ? nixosConfigurations then plain root.nixosConfigurations
 else fail {
   message = "the flake has no hosts";
   hint = "Its outputs need colmenaHive, colmena or nixosConfigurations; it has: ${list (attrNames root)}.";
-  set = import file;
+  set = results."".flake;
   attribute = "outputs";
 }
