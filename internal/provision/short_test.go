@@ -7,7 +7,8 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/plans"
 )
 
-// short is a plan with one line per resource: kind name action [attributes] {risks} "note".
+// short is a plan with one line per resource: kind name action, attributes
+// (! forces a replacement, ^ takes the server off), <risks>, # note.
 func short(resources []plans.Resource) []string {
 	var lines []string
 	for _, r := range resources {
@@ -20,6 +21,9 @@ func short(resources []plans.Resource) []string {
 			line += fmt.Sprintf(" %s:%s→%s", a.Name, a.Old, after)
 			if a.Forces {
 				line += "!"
+			}
+			if a.Powers {
+				line += "^"
 			}
 		}
 		for _, risk := range r.Risks {
