@@ -30,7 +30,8 @@ systemd, sshd and Nix, and a small NixOS tree that builds offline.
 
 Servers are reached by their addresses from this machine. Their containers are
 named flotilla-lab-<lab>-<server id>: "docker kill" is a power cut, "docker pause"
-a host that hangs. POST /_lab/faults at the API makes requests fail.`,
+a host that hangs. POST /_lab/faults at the API makes requests fail, GET
+/_lab/requests counts them.`,
 	}
 	c.PersistentFlags().StringVar(&name, "name", name, "the lab's name; labs of different names live side by side")
 	c.AddCommand(newLabUpCommand(&name), newLabEnvCommand(&name), newLabServeCommand(&name), newLabStatusCommand(&name), newLabDownCommand(&name))

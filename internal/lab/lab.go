@@ -11,6 +11,7 @@
 //	containers   flotilla-lab-<name>-<server id>, label dev.flotilla.lab=<name>
 //	network      flotilla-lab-<name>, a /24 of 10.213.0.0/16
 //	faults       POST /_lab/faults at the API, see cloud.Fault
+//	requests     GET /_lab/requests at the API, see cloud.Counts
 //
 // Rule: Down leaves nothing of a lab behind, even when its process was killed.
 // Non-goals: limits of CPU and memory, other clouds. Product code never imports

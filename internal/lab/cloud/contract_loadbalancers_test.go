@@ -304,3 +304,36 @@ func TestContractTargetKeepsItsAddress(t *testing.T) {
 	w.refuses([]refusal{{"of a target", "POST", fmt.Sprintf("/primary_ips/%d/actions/unassign", own), "", 422, "server_is_load_balancer_target", ""}})
 	w.is(w.at("load_balancers", "front"), "load_balancer.targets.0.server.id", fmt.Sprint(w.named["off"]))
 }
+
+// All of it is there again after the lab was stopped.
+func TestContractAddressesOutliveTheLab(t *testing.T) {
+	file := t.TempDir() + "/objects.json"
+	w := newWorld(t, cloud.Options{StateFile: file})
+	w.network()
+	w.make("primary_ips", "four", fourIP)
+	text, key := certificate(t, "site.example")
+	w.make("certificates", "site", fmt.Sprintf(`{"name":"site","type":"uploaded","certificate":%q,"private_key":%q}`, text, key))
+	w.make("load_balancers", "front", fmt.Sprintf(`{"name":"front","load_balancer_type":"lb11","location":"nbg1","network":%d,"public_net":{"ipv4":%d},
+		"services":[%s,{"protocol":"https","http":{"certificates":[%d]}}],"targets":[%s,%s,%s]}`,
+		w.named["net"], w.named["four"], httpOn80, w.named["site"], w.server("web", true), dedicated, ourLabel))
+	four := part(w.get(w.at("primary_ips", "four")), "primary_ip.ip")
+	w.do(w.at("load_balancers", "front")+"/actions/change_dns_ptr", fmt.Sprintf(`{"ip":"%s","dns_ptr":"front.example.com"}`, four))
+	paths := []string{"/primary_ips", "/load_balancers", "/certificates", w.at("servers", "web"), w.at("networks", "net")}
+	before := map[string]string{}
+	for _, path := range paths {
+		_, before[path] = w.raw(http.MethodGet, "/v1"+path, "")
+	}
+	w.http.Close()
+	w.api.Close()
+	again := &world{fixture: start(t, cloud.Options{StateFile: file}), named: w.named}
+	for _, path := range paths {
+		if _, after := again.raw(http.MethodGet, "/v1"+path, ""); after != before[path] {
+			t.Errorf("%s was\n%s\nand is\n%s", path, before[path], after)
+		}
+	}
+	// What is free stays told from what is taken.
+	again.make("primary_ips", "next", `{"name":"next","type":"ipv4","location":"nbg1"}`)
+	if got := part(again.get(again.at("primary_ips", "next")), "primary_ip.ip"); got == four {
+		t.Errorf("%v was given twice", got)
+	}
+}

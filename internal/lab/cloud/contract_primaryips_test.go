@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -239,4 +240,19 @@ func TestContractReverseDNS(t *testing.T) {
 	// The name stays with the address, not with the server.
 	w.settle(w.want(http.StatusOK, "DELETE", w.at("servers", "web"), ""))
 	w.is(w.at("primary_ips", "six"), "primary_ip.dns_ptr", fmt.Sprintf(`[{"dns_ptr":"web.example.com","ip":"%s"}]`, first))
+}
+
+// A lab that was made before there were primary IPs has them from now on.
+func TestAddressesOfAnOldLab(t *testing.T) {
+	file := t.TempDir() + "/objects.json"
+	old := `{"last_id":100003,"servers":[{"id":100001,"name":"web","labels":{},"created":"2026-01-01T00:00:00Z","status":"running","server_type":"cx22",
+		"image":"debian","image_id":310557660,"location":"nbg1","ipv4":"198.18.0.10","ipv4_id":100002,"ipv6":"2001:db8:1:86a1::/64","ipv6_id":100003}]}`
+	if err := os.WriteFile(file, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, cloud.Options{StateFile: file})
+	w.is("/servers/100001", "server.public_net.ipv4.ip", `"198.18.0.10"`)
+	w.is("/servers/100001", "server.public_net.ipv6.ip", `"2001:db8:1:86a1::/64"`)
+	w.is("/primary_ips/100002", "primary_ip.assignee_id", "100001")
+	w.is("/primary_ips/100003", "primary_ip.auto_delete", "true")
 }

@@ -120,6 +120,7 @@ func (a *API) settle() error {
 		if typ, ok := lookUp(serverTypes(), ref{name: s.ServerType}); ok && s.Disk == 0 {
 			s.Disk = typ.Disk // kept by a lab that did not know of disks yet
 		}
+		a.obj.adoptAddresses(s)
 		power, err := a.opt.Machines.Power(ctx, s.ID)
 		if err != nil {
 			return fmt.Errorf("server %s: %w", s.Name, err)

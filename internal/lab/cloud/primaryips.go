@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"time"
 )
 
 const (
@@ -191,13 +192,27 @@ func autoIP(q *request, version, location string, owner Subject) (*PrimaryIP, er
 	if err != nil {
 		return nil, err
 	}
-	id := q.obj.newID()
+	return q.obj.addAutoIP(q.obj.newID(), version, address, location, owner, q.now()), nil
+}
+
+func (o *objects) addAutoIP(id int64, version string, address netip.Prefix, location string, owner Subject, created time.Time) *PrimaryIP {
 	v := &PrimaryIP{
-		Meta: Meta{ID: id, Name: "primary_ip-" + strconv.FormatInt(id, 10), Labels: map[string]string{}, Created: q.now()},
+		Meta: Meta{ID: id, Name: "primary_ip-" + strconv.FormatInt(id, 10), Labels: map[string]string{}, Created: created},
 		Type: version, Address: address, Location: location, Assignee: owner, AutoDelete: true,
 	}
-	q.obj.PrimaryIPs = append(q.obj.PrimaryIPs, v)
-	return v, nil
+	o.PrimaryIPs = append(o.PrimaryIPs, v)
+	return v
+}
+
+// adoptAddresses makes primary IPs of the public addresses of a server that was
+// kept by a lab that did not know of primary IPs yet.
+func (o *objects) adoptAddresses(s *Server) {
+	if s.IPv4ID != 0 && o.primaryIP(s.IPv4ID) == nil {
+		o.addAutoIP(s.IPv4ID, typeIPv4, netip.PrefixFrom(s.IPv4, bitsIPv4), s.Location, s.subject(), s.Created)
+	}
+	if s.IPv6ID != 0 && o.primaryIP(s.IPv6ID) == nil {
+		o.addAutoIP(s.IPv6ID, typeIPv6, s.IPv6, s.Location, s.subject(), s.Created)
+	}
 }
 
 // chosenIP finds the existing primary IP that a new server or load balancer is

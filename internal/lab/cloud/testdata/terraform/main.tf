@@ -168,7 +168,25 @@ resource "hcloud_server" "web" {
   depends_on = [hcloud_network_subnet.cloud]
 }
 
-# A server that has no public address, made from a snapshot.
+# A server that has no public address: it cannot start before it is in the network.
+resource "hcloud_server" "inner" {
+  name        = "inner"
+  server_type = "cx22"
+  image       = "debian-13"
+  location    = "nbg1"
+  labels      = local.labels
+  public_net {
+    ipv4_enabled = false
+    ipv6_enabled = false
+  }
+  network {
+    subnet_id = hcloud_network_subnet.cloud.id
+    ip        = "10.0.1.20"
+    alias_ips = []
+  }
+}
+
+# A server that is made from a snapshot, and gets an IPv6 later.
 resource "hcloud_server" "quiet" {
   name        = "quiet"
   server_type = "cx22"
