@@ -61,8 +61,28 @@ func (a access) list(dir string) ([]string, error) {
 	return names, nil
 }
 
-// read reads a file of the configuration itself.
-func (a access) read(file string) ([]byte, error) { return slurp(file, maxFileSize) }
+// read reads a file of the configuration itself: modules may lie elsewhere,
+// but no symbolic link leads out of their folder and the repository.
+func (a access) read(file string) ([]byte, error) {
+	resolved, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	if resolved, err = filepath.Abs(resolved); err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	if filepath.Dir(resolved) != dir && !a.inside(resolved) {
+		return nil, errOutside
+	}
+	return slurp(resolved, maxFileSize)
+}
 
 // content reads a file that an expression names.
 func (a access) content(name string) ([]byte, error) {
