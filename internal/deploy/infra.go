@@ -28,8 +28,8 @@ func (d *deployment) approve(ctx context.Context) error {
 			return err
 		}
 	}
-	if d.opts.Approve == nil {
-		return nil
+	if d.opts.Approve == nil || len(intent.Hosts) == 0 && !slices.ContainsFunc(intent.Resources, provision.Changes) {
+		return nil // nobody to ask, or nothing to ask about
 	}
 	if d.provisions() {
 		intent.Cost, intent.Warnings = d.flow.price(ctx, d.client, desired, actual)

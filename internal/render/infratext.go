@@ -73,7 +73,7 @@ func (t *planText) infrastructure(resources []plans.Resource, cost *plans.Cost) 
 	t.blank()
 }
 
-const maxLabel = 24 // columns of an attribute's name
+const maxLabel = 32 // columns of an attribute's name
 
 func (t *planText) resource(g resourceGroup) {
 	if !changes(g.Resource) {
@@ -123,18 +123,21 @@ func (t *planText) notes(note string) {
 
 func attributeText(action plans.Action, a plans.Attribute) string {
 	value := cut(oneLine(a.New), maxName)
-	switch {
-	case !a.Known:
+	if !a.Known {
 		value = "(known after apply)"
-	case a.New == "":
-		value = "(none)"
 	}
-	s := value
-	if a.Old != "" || action != plans.Create && a.Known {
-		old := cut(oneLine(a.Old), maxName)
-		if a.Old == "" {
-			old = "(none)"
-		}
+	old := cut(oneLine(a.Old), maxName)
+	var s string
+	switch {
+	case old == "" && value == "":
+		s = "(none)"
+	case old == "" && (action == plans.Create || !a.Known):
+		s = value
+	case old == "":
+		s = value + " (new)"
+	case value == "":
+		s = old + " (removed)"
+	default:
 		s = old + " → " + value
 	}
 	if a.Forces && action == plans.Rebuild {

@@ -118,29 +118,28 @@ func parent(r plans.Resource) string {
 	return network
 }
 
-// besideParents moves subnets and routes behind their networks.
+// besideParents moves subnets and routes behind their networks, where these
+// change as well.
 func besideParents(resources []plans.Resource) []plans.Resource {
-	var out []plans.Resource
 	parts := map[string][]plans.Resource{}
 	for _, r := range resources {
-		if p := parent(r); p != "" {
-			parts[p] = append(parts[p], r)
+		if r.Kind == plans.KindNetwork {
+			parts[r.Name] = []plans.Resource{}
 		}
 	}
 	for _, r := range resources {
-		if parent(r) != "" {
+		if _, there := parts[parent(r)]; there && parent(r) != "" {
+			parts[parent(r)] = append(parts[parent(r)], r)
+		}
+	}
+	var out []plans.Resource
+	for _, r := range resources {
+		if _, moved := parts[parent(r)]; moved && parent(r) != "" {
 			continue
 		}
 		out = append(out, r)
 		if r.Kind == plans.KindNetwork {
 			out = append(out, parts[r.Name]...)
-			delete(parts, r.Name)
-		}
-	}
-	for _, r := range resources {
-		if p := parent(r); p != "" {
-			out = append(out, parts[p]...)
-			delete(parts, p)
 		}
 	}
 	return out
