@@ -55,6 +55,48 @@ func headline(parts ...plans.Part) string {
 	return strings.Join(out, ", ")
 }
 
+// effects counts what the switches of a plan do, "" if they do nothing that is
+// counted: "stops 1 unit, restarts 12 units on 3 hosts, 1 reboot".
+func effects(parts ...plans.Part) string {
+	units, reboots, hosts := map[plans.Effect]int{}, 0, 0
+	opened := 0
+	for _, p := range parts {
+		for _, h := range p.Hosts {
+			if h.Action == plans.Create {
+				continue // its first system disturbs nobody
+			}
+			touched := false
+			for _, u := range h.Units {
+				units[u.Effect]++
+				touched = touched || u.Effect == plans.EffectStop || u.Effect == plans.EffectRestart || u.Effect == plans.EffectReload || u.Effect == plans.EffectStart
+			}
+			if h.Reboot != "" {
+				reboots++
+			}
+			opened += len(ports(h.Ports, true))
+			if touched {
+				hosts++
+			}
+		}
+	}
+	var out []string
+	for _, e := range []plans.Effect{plans.EffectStop, plans.EffectRestart, plans.EffectReload, plans.EffectStart} {
+		if n := units[e]; n > 0 {
+			out = append(out, fmt.Sprintf("%ss %s", e, plural(n, "unit")))
+		}
+	}
+	if len(out) > 0 && hosts > 1 {
+		out[len(out)-1] += " on " + plural(hosts, "host")
+	}
+	if opened > 0 {
+		out = append(out, "opens "+plural(opened, "port"))
+	}
+	if reboots > 0 {
+		out = append(out, "needs "+plural(reboots, "reboot"))
+	}
+	return strings.Join(out, ", ")
+}
+
 // riskRank orders risks, worst first.
 func riskRank(r plans.Risk) int {
 	order := []plans.Risk{plans.RiskDestroy, plans.RiskReplace, plans.RiskData, plans.RiskAccess,
@@ -268,7 +310,7 @@ func totals(h plans.Host) string {
 	for _, c := range []struct {
 		n    int
 		word string
-	}{{len(h.Users), "user"}, {len(h.Packages), "package"}, {len(h.Files), "file"}, {len(h.Settings), "setting"}} {
+	}{{len(h.Users), "user"}, {len(h.Items), "item"}, {len(h.Packages), "package"}, {len(h.Files), "file"}, {len(h.Settings), "setting"}} {
 		if c.n > 0 {
 			out = append(out, plural(c.n, c.word))
 		}

@@ -74,6 +74,7 @@ func (m *planMarkdown) plan(p plans.Plan) {
 		return
 	}
 	m.printf("### Flotilla plan for %s\n\n", code(p.Fleet))
+	m.waysIn(p)
 	m.missing(p)
 	switch head := headline(p.This); {
 	case head != "" && !complete(p):
@@ -91,6 +92,9 @@ func (m *planMarkdown) plan(p plans.Plan) {
 	if head := headline(p.Pending); head != "" {
 		m.printf("**Also pending:** %s, merged before and not deployed; the next deploy applies both.\n\n", head)
 	}
+	if e := effects(p.This, p.Pending); e != "" {
+		m.printf("**Totals:** %s.\n\n", e)
+	}
 	m.risks(p)
 	m.part(p.This, p.Current, "####")
 	if !p.Pending.Empty() && m.hosts != hostNone {
@@ -102,6 +106,27 @@ func (m *planMarkdown) plan(p plans.Plan) {
 }
 
 func complete(p plans.Plan) bool { return p.Complete && len(p.Missing) == 0 }
+
+// waysIn stands first: who applies such a plan may not get back in.
+func (m *planMarkdown) waysIn(p plans.Plan) {
+	all := waysIn(p.This, p.Pending)
+	if len(all) == 0 {
+		return
+	}
+	kind := "WARNING"
+	if all[0].Locks {
+		kind = "CAUTION"
+	}
+	m.printf("> [!%s]\n", kind)
+	for i, w := range all {
+		if m.items > 0 && i == m.items+8 {
+			m.printf("> - and %d more\n", len(all)-i)
+			break
+		}
+		m.printf("> - %s: **%s:** %s\n", m.names(w.Hosts), w.verb(), inline(w.Text))
+	}
+	m.printf("\n")
+}
 
 // missing says at the top what the plan does not show.
 func (m *planMarkdown) missing(p plans.Plan) {

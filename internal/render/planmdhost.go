@@ -74,13 +74,15 @@ func (m *planMarkdown) bullets(h plans.Host) {
 	for _, n := range h.Notes {
 		m.bullet("note:", prose(n))
 	}
-	if h.Reboot != "" {
-		m.bullet("needs a reboot:", prose(h.Reboot))
+	data, rest := byData(h.Items)
+	m.itemList(data)
+	for _, u := range h.Users {
+		m.user(u)
 	}
 	m.bullet("opens", codes(ports(h.Ports, true), 0))
 	m.bullet("closes", codes(ports(h.Ports, false), 0))
-	for _, u := range h.Users {
-		m.user(u)
+	if h.Reboot != "" {
+		m.bullet("needs a reboot:", prose(h.Reboot))
 	}
 	for _, g := range unitGroups(h.Units) {
 		if len(g.Units) <= many {
@@ -89,6 +91,7 @@ func (m *planMarkdown) bullets(h plans.Host) {
 			m.bullet(g.Verb, plural(len(g.Units), "unit")+" (listed below)")
 		}
 	}
+	m.itemList(rest)
 	if n := len(h.Packages); n > many {
 		m.bullet("packages", packageCounts(h.Packages)+" (listed below)")
 	} else {

@@ -26,6 +26,7 @@ func (t *planText) plan(p plans.Plan) {
 		t.line("  ", t.paint(dim, cut(s, t.o.width()-2)))
 	}
 	t.blank()
+	t.waysIn(p)
 	if !complete(p) {
 		t.line(t.paint(red, "This plan is incomplete."), " Not planned, and may change as well:")
 		if len(p.Missing) == 0 {
@@ -43,6 +44,27 @@ func (t *planText) plan(p plans.Plan) {
 	t.warnings(p.Warnings)
 	t.risks(p)
 	t.summary(p)
+}
+
+// waysIn stands first: who applies such a plan may not get back in.
+func (t *planText) waysIn(p plans.Plan) {
+	all := waysIn(p.This, p.Pending)
+	for _, w := range all {
+		ink := yellow
+		if w.Locks {
+			ink = red
+		}
+		for n, line := range wrap(names(w.Hosts)+": "+w.verb()+": "+oneLine(w.Text), t.o.width()-4) {
+			mark := "  ! "
+			if n > 0 {
+				mark = "    "
+			}
+			t.line(t.paint(ink, mark+line))
+		}
+	}
+	if len(all) > 0 {
+		t.blank()
+	}
 }
 
 func (t *planText) warnings(gaps []plans.Gap) {
@@ -66,6 +88,15 @@ func (t *planText) summary(p plans.Plan) {
 		t.line(t.paint(bold, "Plan:"), " this change alters nothing.")
 	default:
 		t.line(t.paint(bold, "Plan:"), " ", this, ".")
+	}
+	if e := effects(p.This, p.Pending); e != "" {
+		for n, l := range wrap(e+".", t.o.width()-8) {
+			label := t.paint(bold, "Totals:") + " "
+			if n > 0 {
+				label = "        "
+			}
+			t.line(label, l)
+		}
 	}
 	if pending != "" {
 		t.line(t.paint(bold, "Also pending:"), " ", pending, ".")
@@ -157,14 +188,28 @@ func (t *planText) group(g group, current *plans.Current) {
 	for _, n := range h.Notes {
 		f("note", oneLine(n))
 	}
-	f("reboot", oneLine(h.Reboot))
-	f("opens", words(ports(h.Ports, true)))
-	f("closes", words(ports(h.Ports, false)))
+	data, rest := byData(h.Items)
+	for _, i := range data {
+		f(string(i.Kind), itemLine(i, oneLine, oneLine))
+	}
 	for _, u := range h.Users {
 		f("user", userText(u))
 	}
+	f("opens", words(ports(h.Ports, true)))
+	f("closes", words(ports(h.Ports, false)))
+	f("reboot", oneLine(h.Reboot))
 	for _, u := range unitGroups(h.Units) {
-		f(u.Verb, unitsText(u, h.Action))
+		first, rest, _ := strings.Cut(u.Verb, " ")
+		if len(u.Verb) <= label {
+			first, rest = u.Verb, ""
+		}
+		if rest != "" {
+			rest += ": "
+		}
+		f(strings.TrimSuffix(first, ","), rest+unitsText(u, h.Action))
+	}
+	for _, i := range rest {
+		f(oneLine(string(i.Kind)), itemLine(i, oneLine, oneLine))
 	}
 	f("packages", packagesText(h.Packages))
 	for _, a := range h.Settings {

@@ -123,19 +123,44 @@ func hostRisk(h plans.Host, risk plans.Risk) []riskItem {
 		for _, u := range h.Users {
 			out = append(out, accessRisk(u)...)
 		}
+		for _, a := range h.Settings {
+			if strings.HasPrefix(a.Name, "services.openssh.") {
+				out = append(out, riskItem{Name: a.Name, After: "(" + orNone(a.Old) + " → " + orNone(a.New) + ")"})
+			}
+		}
+		if slices.ContainsFunc(h.Files, func(f plans.File) bool { return f.Unit == "" && f.Path == "sudoers" }) {
+			out = append(out, riskItem{Before: "file", Name: "/etc/sudoers"})
+		}
 	case plans.RiskStop:
 		for _, u := range h.Units {
 			if u.Effect == plans.EffectStop {
 				out = append(out, riskItem{Name: u.Name})
 			}
 		}
-	case plans.RiskDestroy, plans.RiskReplace, plans.RiskData, plans.RiskPowerOff:
+	case plans.RiskData:
+		for _, i := range h.Items {
+			if i.Data != "" {
+				out = append(out, riskItem{Before: "of " + string(i.Kind), Name: i.Name, After: "(" + i.Data + ")"})
+			}
+		}
+		for _, a := range h.Settings {
+			if a.Name == "system.stateVersion" {
+				out = append(out, riskItem{Before: "by", Name: a.Name, After: "(" + orNone(a.Old) + " → " + orNone(a.New) + ": it is meant to stay what it was at installation)"})
+			}
+		}
+	case plans.RiskDestroy, plans.RiskReplace, plans.RiskPowerOff:
 	}
 	return out
 }
 
-// accessRisk says what changes for one user; settings of sshd show in the
-// host's own list.
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+// accessRisk says what changes for one user.
 func accessRisk(u plans.User) []riskItem {
 	var what []string
 	switch u.Action {
