@@ -2,14 +2,14 @@ package fleet
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"sort"
 	"strings"
 )
 
-// Selector picks hosts as Colmena does: names, globs (web-*), tags (@web),
-// comma-separated, ! excludes. The zero value selects every host.
+// Selector picks hosts as Colmena does: names, globs (web-*, web-[!0-9]?), tags
+// (@web, also with globs), separated by commas. Beyond Colmena, ! excludes. The
+// zero value selects every host.
 type Selector struct{ terms []term }
 
 type term struct {
@@ -29,13 +29,13 @@ func ParseSelector(s string) (Selector, error) {
 		if text == "" {
 			return Selector{}, fmt.Errorf("selector %q: empty term (write a host name, a glob such as web-*, or @tag, separated by commas)", s)
 		}
-		if strings.ContainsAny(text, "!@ \t\n") {
+		if !plausible(text, t.tag) {
 			return Selector{}, fmt.Errorf("selector %q: %q is not a name, glob or tag", s, part)
 		}
-		if _, err := path.Match(text, ""); err != nil {
-			return Selector{}, fmt.Errorf("selector %q: bad pattern %q: %w", s, text, err)
-		}
 		t.pattern = text
+		if !t.wellFormed() {
+			return Selector{}, fmt.Errorf("selector %q: the bracket in %q is not closed", s, text)
+		}
 		sel.terms = append(sel.terms, t)
 	}
 	return sel, nil
@@ -44,6 +44,16 @@ func ParseSelector(s string) (Selector, error) {
 func cut(s, prefix string) (string, bool) {
 	rest, ok := strings.CutPrefix(s, prefix)
 	return rest, ok
+}
+
+// plausible refuses what is two terms run together. A tag may have blanks in it.
+func plausible(text string, tag bool) bool {
+	blanks := " \t"
+	if tag {
+		blanks = ""
+	}
+	bare := strings.ReplaceAll(text, "[!", "[") // the ! of a class
+	return !strings.ContainsAny(bare, "!@\r\n"+blanks)
 }
 
 // Match tells whether the host with these tags is selected. A selector of
@@ -70,13 +80,9 @@ func (s Selector) Match(host string, tags []string) bool {
 
 func (t term) match(host string, tags []string) bool {
 	if !t.tag {
-		ok, err := path.Match(t.pattern, host)
-		return err == nil && ok
+		return globMatch(t.pattern, host)
 	}
-	return slices.ContainsFunc(tags, func(tag string) bool {
-		ok, err := path.Match(t.pattern, tag)
-		return err == nil && ok
-	})
+	return slices.ContainsFunc(tags, func(tag string) bool { return globMatch(t.pattern, tag) })
 }
 
 // All tells whether the selector is the zero value.
@@ -102,7 +108,7 @@ func (s Selector) Rank() int {
 			rank = min(rank, 2)
 		case t.pattern == "*":
 			rank = 0
-		case strings.ContainsAny(t.pattern, `*?[\`):
+		case t.isGlob():
 			rank = min(rank, 1)
 		}
 	}
@@ -135,7 +141,7 @@ func (s Selector) String() string {
 // exact name that no host has is an error: it is almost always a typing error.
 func (s Selector) Select(tags map[string][]string) ([]string, error) {
 	for _, t := range s.terms {
-		if t.tag || strings.ContainsAny(t.pattern, `*?[\`) {
+		if t.tag || t.isGlob() {
 			continue
 		}
 		if _, ok := tags[t.pattern]; !ok {

@@ -7,7 +7,7 @@ import (
 )
 
 var hosts = map[string][]string{
-	"web-1": {"web", "canary"}, "web-2": {"web"}, "db": {"data"}, "builder": nil,
+	"web-1": {"web", "canary"}, "web-2": {"web"}, "db": {"data", "region/eu 1"}, "builder": nil,
 }
 
 func TestSelect(t *testing.T) {
@@ -25,6 +25,16 @@ func TestSelect(t *testing.T) {
 		{"@*a*", "db web-1"},
 		{"@none", ""},
 		{" db , web-1 ", "db web-1"},
+		{"web-?", "web-1 web-2"},
+		{"web-[12]", "web-1 web-2"},
+		{"web-[!1]", "web-2"},
+		{"[a-d]*", "builder db"},
+		{"!web-[!1]", "builder db web-1"},
+		{"@region/*", "db"},
+		{"@*eu*", "db"},
+		{"@region/eu 1", "db"},
+		{"*b*-*,!*2", "web-1"},
+		{"**", "builder db web-1 web-2"},
 	} {
 		sel, err := ParseSelector(c.in)
 		if err != nil {
@@ -43,7 +53,7 @@ func TestSelect(t *testing.T) {
 }
 
 func TestParseSelectorRefuses(t *testing.T) {
-	for _, s := range []string{"", ",", "web,,db", "!", "@", "!@", "a b", "web-[", "!!a"} {
+	for _, s := range []string{"", ",", "web,,db", "!", "@", "!@", "a b", "web-[", "web-[]", "web-[!]", "!!a", "a!b", "@a@b", "@web @db", "web db"} {
 		if sel, err := ParseSelector(s); err == nil {
 			t.Errorf("ParseSelector(%q) = %v, want an error", s, sel)
 		}
