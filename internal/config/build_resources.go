@@ -25,8 +25,9 @@ func (f *fleetFile) resources(out *fleet.Fleet) {
 	out.Volumes = each(f.Volumes, func(_ string, v volumeEntry) fleet.Volume { return v.volume() })
 	out.Servers = each(f.Servers, f.server)
 	out.LoadBalancers = each(f.LoadBalancers, func(_ string, l loadBalancerEntry) fleet.LoadBalancer { return l.loadBalancer() })
+	known := f.index()
 	for _, m := range f.Moved {
-		section, from, to := f.move(m)
+		section, from, to := known.move(m)
 		out.Moved = append(out.Moved, fleet.Move{Section: section, From: from, To: to})
 	}
 }
@@ -170,28 +171,38 @@ func (s serviceEntry) service() fleet.LoadBalancerService {
 	}
 }
 
-// sections are those whose entries can be renamed, as they are written, with
-// the names that each has.
-func (f *fleetFile) sections() []section {
-	return []section{
-		{"networks", names(f.Networks)}, {"ssh_keys", names(f.SSHKeys)}, {"firewalls", names(f.Firewalls)},
-		{"placement_groups", names(f.PlacementGroups)}, {"primary_ips", names(f.PrimaryIPs)}, {"volumes", names(f.Volumes)},
-		{"servers", names(f.Servers)}, {"load_balancers", names(f.LoadBalancers)},
+// sectionNames are the sections whose entries can be renamed and referred to,
+// as they are written.
+func sectionNames() []string {
+	return []string{"networks", "ssh_keys", "firewalls", "placement_groups", "primary_ips", "volumes", "servers", "load_balancers"}
+}
+
+// index holds what is declared: section → names.
+type index map[string]map[string]bool
+
+func (f *fleetFile) index() index {
+	return index{
+		"networks": set(f.Networks), "ssh_keys": set(f.SSHKeys), "firewalls": set(f.Firewalls),
+		"placement_groups": set(f.PlacementGroups), "primary_ips": set(f.PrimaryIPs), "volumes": set(f.Volumes),
+		"servers": set(f.Servers), "load_balancers": set(f.LoadBalancers),
 	}
 }
 
-type section struct {
-	name    string
-	entries []string // sorted
+func set[V any](entries map[string]V) map[string]bool {
+	out := map[string]bool{}
+	for name := range entries {
+		out[name] = true
+	}
+	return out
 }
 
-// move takes a name of moved: apart. section is "" where it is not clear.
-func (f *fleetFile) move(m moveEntry) (section, from, to string) {
-	fromSection, from := f.qualified(m.From)
-	toSection, to := f.qualified(m.To)
+// move takes an entry of moved: apart. section is "" where it is not clear.
+func (x index) move(m moveEntry) (section, from, to string) {
+	fromSection, from := qualified(m.From)
+	toSection, to := qualified(m.To)
 	section = cmp.Or(toSection, fromSection)
 	if section == "" {
-		if holding := f.holding(to); len(holding) == 1 {
+		if holding := x.holding(to); len(holding) == 1 {
 			section = holding[0]
 		}
 	}
@@ -199,21 +210,21 @@ func (f *fleetFile) move(m moveEntry) (section, from, to string) {
 }
 
 // qualified cuts the section off a name that has one before it.
-func (f *fleetFile) qualified(text string) (section, name string) {
-	for _, s := range f.sections() {
-		if name, ok := strings.CutPrefix(text, s.name+"."); ok {
-			return s.name, name
+func qualified(text string) (section, name string) {
+	for _, s := range sectionNames() {
+		if name, ok := strings.CutPrefix(text, s+"."); ok {
+			return s, name
 		}
 	}
 	return "", text
 }
 
 // holding gives the sections that have an entry of this name.
-func (f *fleetFile) holding(name string) []string {
+func (x index) holding(name string) []string {
 	var out []string
-	for _, s := range f.sections() {
-		if slices.Contains(s.entries, name) {
-			out = append(out, s.name)
+	for _, s := range sectionNames() {
+		if x[s][name] {
+			out = append(out, s)
 		}
 	}
 	return out

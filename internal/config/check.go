@@ -19,10 +19,10 @@ type checker struct {
 	file *fleetFile
 	open reader // nil: no file that flotilla.yaml names can be read
 
-	known    map[string]map[string]bool // section → names in it
-	taken    map[string]string          // network and address → server or load balancer
-	assigned map[string]string          // primary IP → server
-	spread   map[string][]string        // placement group → servers
+	known    index
+	taken    map[string]string   // network and address → server or load balancer
+	assigned map[string]string   // primary IP → server
+	spread   map[string][]string // placement group → servers
 }
 
 func (c *checker) check(root *node) {
@@ -33,13 +33,7 @@ func (c *checker) check(root *node) {
 	c.hive(root)
 	c.provider(root)
 	c.ssh(root)
-	c.known = map[string]map[string]bool{}
-	for _, s := range c.file.sections() {
-		c.known[s.name] = map[string]bool{}
-		for _, name := range s.entries {
-			c.known[s.name][name] = true
-		}
-	}
+	c.known = c.file.index()
 	c.taken, c.assigned, c.spread = map[string]string{}, map[string]string{}, map[string][]string{}
 	c.networks(root.good("networks"))
 	c.sshKeys(root.good("ssh_keys"))
@@ -115,9 +109,9 @@ var envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
 func (c *checker) provider(root *node) {
 	if root.get("provider") == nil {
-		for _, section := range c.file.sections() {
-			if n := root.good(section.name); n != nil && len(n.fields) > 0 {
-				c.report(n.key, section.name+" are declared, but no provider to create them at",
+		for _, section := range sectionNames() {
+			if n := root.good(section); n != nil && len(n.fields) > 0 {
+				c.report(n.key, section+" are declared, but no provider to create them at",
 					"Add a section: provider: {hetzner: {token: {env: HCLOUD_TOKEN}}}")
 				return
 			}

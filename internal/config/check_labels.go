@@ -88,6 +88,9 @@ func selectorTerms(selector string) []string {
 
 func labelTerm(term string) bool {
 	if m := setTerm.FindStringSubmatch(term); m != nil {
+		if strings.TrimSpace(m[2]) == "" {
+			return false
+		}
 		for value := range strings.SplitSeq(m[2], ",") {
 			if !labelValue(strings.TrimSpace(value)) {
 				return false

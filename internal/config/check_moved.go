@@ -4,9 +4,9 @@ import "fmt"
 
 // move checks one rename. seen holds those before it.
 func (c *checker) move(from, to *node, m moveEntry, seen map[string]int) {
-	section, old, name := c.file.move(m)
-	fromSection, _ := c.file.qualified(m.From)
-	toSection, _ := c.file.qualified(m.To)
+	section, old, name := c.known.move(m)
+	fromSection, _ := qualified(m.From)
+	toSection, _ := qualified(m.To)
 	switch {
 	case fromSection != "" && toSection != "" && fromSection != toSection:
 		c.report(to.value, fmt.Sprintf("moved: %s and %s are in different sections", quote(m.From), quote(m.To)), "A resource stays what it is; only its name changes.")
@@ -40,31 +40,18 @@ func (c *checker) move(from, to *node, m moveEntry, seen map[string]int) {
 
 // unclear reports a bare name that no section has, or several.
 func (c *checker) unclear(to *node, m moveEntry) {
-	holding := c.file.holding(m.To)
+	holding := c.known.holding(m.To)
 	if len(holding) > 1 {
-		c.report(to.value, fmt.Sprintf("moved: %s is in several sections (%s)", quote(m.To), list(holding)), fmt.Sprintf("Write the section before it: %s.%s", holding[0], m.To))
+		c.report(to.value, fmt.Sprintf("moved: %s is in several sections (%s)", quote(m.To), list(holding)), fmt.Sprintf("Write the section before it: %s.%s", holding[0], mask(m.To)))
 		return
 	}
 	for _, other := range c.file.Moved {
-		if _, from := c.file.qualified(other.From); from == m.To {
-			c.report(to.value, fmt.Sprintf("moved: %s is renamed itself", quote(m.To)), fmt.Sprintf("Write one entry: {from: %s, to: %s}", m.From, other.To))
+		if other.From == m.To {
+			c.report(to.value, fmt.Sprintf("moved: %s is renamed itself", quote(m.To)), fmt.Sprintf("Write one entry: {from: %s, to: %s}", mask(m.From), mask(other.To)))
 			return
 		}
 	}
-	var all []string
-	for _, s := range c.file.sections() {
-		all = append(all, s.entries...)
-	}
-	c.report(to.value, fmt.Sprintf("moved: %s is not declared", quote(m.To)), suggest(m.To, all, "names"))
-}
-
-func (f *fleetFile) entries(name string) []string {
-	for _, s := range f.sections() {
-		if s.name == name {
-			return s.entries
-		}
-	}
-	return nil
+	c.report(to.value, fmt.Sprintf("moved: %s is not declared", quote(m.To)), c.suggest(m.To, "names", sectionNames()...))
 }
 
 func (f *fleetFile) isExisting(section, name string) bool {

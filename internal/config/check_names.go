@@ -43,13 +43,28 @@ func (c *checker) refer(at position, where, kind, section, name string) bool {
 	if c.known[section][name] {
 		return true
 	}
-	declared := c.file.entries(section)
-	hint := suggest(name, declared, section)
-	if len(declared) == 0 {
-		hint = fmt.Sprintf("Declare it: %s: {%s: {%s}}", section, printable(name), example(section))
+	hint := c.suggest(name, section, section)
+	if len(c.known[section]) == 0 {
+		hint = fmt.Sprintf("Declare it: %s: {%s: {%s}}", section, mask(name), example(section))
 	}
 	c.report(at, fmt.Sprintf("%s wants %s %s, which is not declared", where, kind, quote(name)), hint)
 	return false
+}
+
+// manySuggestions bounds the search for nearest names: it takes time for each
+// name that is wrong and each that is right.
+const manySuggestions = 200
+
+// suggest looks for the name in these sections.
+func (c *checker) suggest(name, what string, sections ...string) string {
+	if len(c.problems) > manySuggestions {
+		return "Mend the problems above first."
+	}
+	var declared []string
+	for _, s := range sections {
+		declared = append(declared, names(c.known[s])...)
+	}
+	return suggest(name, declared, what)
 }
 
 // example is what an entry of a section looks like, in short.

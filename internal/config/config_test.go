@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,6 +137,13 @@ func TestSecretsAreNotShown(t *testing.T) {
 		"hosts: {a: {health: [{http: {url: \"https://me:SECRET@example.com\"}}]}}",
 		"ssh_keys: {a: {public_key: SECRET}}",
 		"ssh_keys: {a: {public_key: \"-----BEGIN OPENSSH PRIVATE KEY-----SECRET\"}}",
+		"servers: {a: {user_data: [SECRET]}}",
+		"servers: {a: {user_data: {file: SECRET}}}",
+		"servers: {a: {user_data: {token: SECRET}}}",
+		"firewalls: {w: {rules: [{port: SECRET}]}}",
+		"load_balancers: {l: {services: [{http: {certificates: SECRET}}]}}",
+		"moved: [{from: SECRET, to: SECRET}]",
+		"primary_ips: {p: {dns_ptr: SECRET_}}",
 		"a: b: SECRET",
 	} {
 		_, err := Parse("f", []byte("fleet: a\n"+strings.ReplaceAll(text, "SECRET", secret)))
@@ -174,6 +182,7 @@ func TestHostile(t *testing.T) {
 		"colour word": "fleet: a\nhosts: {@\x1b[31m: x}\n*\x1b[2J: x\n",
 		"quotes":      strings.Repeat("\"", 100_001),
 		"long line":   "fleet: " + strings.Repeat("ab ", 100_000) + "\n",
+		"wrong names": wrongNames(2500),
 		"many errors": strings.Repeat("x: &y {z: 1}\n", 5_000),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,6 +200,20 @@ func TestHostile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wrongNames refers to many things that are not declared, beside many that are.
+func wrongNames(n int) string {
+	var b strings.Builder
+	b.WriteString("fleet: a\nvolumes:\n")
+	for i := range n {
+		fmt.Fprintf(&b, " v%d: {size: 10, server: s%d}\n", i, i)
+	}
+	b.WriteString("moved:\n")
+	for i := range n {
+		fmt.Fprintf(&b, " - {from: a%d, to: b%d}\n", i, i)
+	}
+	return b.String()
 }
 
 func staircase(steps int) string {

@@ -206,7 +206,11 @@ var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
 func (s *source) number(n *node, v reflect.Value, path string) {
 	if n.kind == kindNumber && decimal.MatchString(n.text) {
-		if i, err := strconv.ParseInt(n.text, 10, 64); err == nil && !v.OverflowInt(i) && (v.Kind() == reflect.Int64 || int64(int32(i)) == i) {
+		bits := 32
+		if v.Kind() == reflect.Int64 {
+			bits = 64
+		}
+		if i, err := strconv.ParseInt(n.text, 10, bits); err == nil {
 			v.SetInt(i)
 			return
 		}

@@ -133,25 +133,25 @@ func (f *fleetFile) complete() {
 }
 
 func (s *serviceEntry) complete() {
-	set(&s.ListenPort, s.listenPort())
-	set(&s.DestinationPort, s.destinationPort())
+	orElse(&s.ListenPort, s.listenPort())
+	orElse(&s.DestinationPort, s.destinationPort())
 	if s.HTTP.StickySessions {
-		set(&s.HTTP.CookieName, stickyCookie)
-		set(&s.HTTP.CookieLifetime, stickyLifetime)
+		orElse(&s.HTTP.CookieName, stickyCookie)
+		orElse(&s.HTTP.CookieLifetime, stickyLifetime)
 	}
 	h := &s.HealthCheck
-	set(&h.Protocol, s.checkProtocol())
-	set(&h.Port, s.DestinationPort)
+	orElse(&h.Protocol, s.checkProtocol())
+	orElse(&h.Port, s.DestinationPort)
 	if h.Protocol == protocolHTTP {
-		set(&h.HTTP.Path, checkPath)
+		orElse(&h.HTTP.Path, checkPath)
 		if len(h.HTTP.StatusCodes) == 0 {
 			h.HTTP.StatusCodes = checkStatuses()
 		}
 	}
 }
 
-// set gives a value that nobody gave.
-func set[T comparable](value *T, absent T) {
+// orElse gives a value that nobody gave.
+func orElse[T comparable](value *T, absent T) {
 	var zero T
 	if *value == zero {
 		*value = absent

@@ -111,8 +111,9 @@ func (out *fleetFile) fillResources(f fleet.Fleet) {
 	})
 	out.Servers = each(f.Servers, out.serverOf) // after volumes, which protect
 	out.LoadBalancers = each(f.LoadBalancers, loadBalancerOf)
+	known := out.index()
 	for _, m := range f.Moved {
-		out.Moved = append(out.Moved, out.moveOf(m))
+		out.Moved = append(out.Moved, known.entryOf(m))
 	}
 }
 
@@ -193,7 +194,7 @@ func loadBalancerOf(_ string, l fleet.LoadBalancer) loadBalancerEntry {
 		EnablePublicInterface: l.PublicInterface, DeleteProtection: l.DeleteProtection,
 		DNSPtr: dnsNamesOf(l.DNSPtr, addressIPv4, addressIPv6), Labels: l.Labels,
 	}
-	set(&out.Algorithm, roundRobin)
+	orElse(&out.Algorithm, roundRobin)
 	for _, s := range l.Services {
 		out.Services = append(out.Services, serviceOf(s))
 	}
@@ -240,7 +241,7 @@ func (s *serviceEntry) strip() {
 	unset(&s.ListenPort, s.listenPort())
 }
 
-// unset is the reverse of set.
+// unset is the reverse of orElse.
 func unset[T comparable](value *T, absent T) {
 	var zero T
 	if *value == absent {
@@ -248,10 +249,10 @@ func unset[T comparable](value *T, absent T) {
 	}
 }
 
-// moveOf writes the section of a rename only where it is not clear without.
-func (out *fleetFile) moveOf(m fleet.Move) moveEntry {
+// entryOf writes the section of a rename only where it is not clear without.
+func (x index) entryOf(m fleet.Move) moveEntry {
 	short := moveEntry{From: m.From, To: m.To}
-	section, from, to := out.move(short)
+	section, from, to := x.move(short)
 	if section == m.Section && from == m.From && to == m.To {
 		return short
 	}

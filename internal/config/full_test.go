@@ -3,7 +3,6 @@ package config
 import (
 	"os"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -105,9 +104,9 @@ func TestFull(t *testing.T) {
 			{Selector: sel(t, "@web,!web-9"), Health: []fleet.Check{
 				{HTTP: &fleet.HTTPCheck{URL: "https://www.example.com/healthz", Status: 204, Body: "ok", Via: "dns"}, Within: 90 * time.Second},
 				{HTTP: &fleet.HTTPCheck{URL: "http://www.example.com", Status: 200, Via: "host"}, Within: time.Minute},
-				{Units: &fleet.UnitsCheck{Active: []string{"nginx.service", "getty@tty1.service"}}, Within: time.Minute},
+				{Units: &fleet.UnitsCheck{Active: []string{"nginx.service", "getty@tty1.service"}}, Within: 2 * time.Minute},
 				{TCP: &fleet.TCPCheck{Port: 5432}, Within: 5 * time.Second},
-				{Command: &fleet.CommandCheck{Argv: []string{"pg_isready", "--quiet"}}, Within: time.Minute},
+				{Command: &fleet.CommandCheck{Argv: []string{"pg_isready", "--quiet"}}, Within: 30 * time.Second},
 			}},
 			{Selector: sel(t, "*")},
 		},
@@ -166,37 +165,54 @@ func fullLoadBalancers() map[string]fleet.LoadBalancer {
 func TestFullShowsEveryKey(t *testing.T) {
 	text, _ := full(t)
 	src, plain := newSource("full.yaml", text)
-	shown := map[string]bool{}
-	var look func(n *node)
-	look = func(n *node) {
-		for _, f := range n.fields {
-			shown[f.name] = true
-			look(f.value)
-		}
-		for _, item := range n.items {
-			look(item)
-		}
+	shown := map[string]bool{"/flake": true} // excludes hive
+	mark(src.parse(plain), reflect.TypeFor[fleetFile](), "", shown)
+	all := allKeys(reflect.TypeFor[fleetFile](), "")
+	if len(all) < 120 {
+		t.Errorf("found %d keys", len(all))
 	}
-	look(src.parse(plain))
-	shown["flake"] = true // excludes hive
-	for _, key := range allKeys(reflect.TypeFor[fleetFile](), "") {
-		if _, name, _ := strings.Cut(key, " "); !shown[name] {
+	for _, key := range all {
+		if !shown[key] {
 			t.Errorf("full.yaml does not show %s", key)
 		}
 	}
 }
 
-// allKeys gives the keys of a type and of those within: "path name".
+// mark notes the keys that a file shows, as allKeys has them.
+func mark(n *node, t reflect.Type, path string, shown map[string]bool) {
+	switch {
+	case n == nil:
+	case t.Kind() == reflect.Pointer:
+		mark(n, t.Elem(), path, shown)
+	case t.Kind() == reflect.Map:
+		for _, f := range n.fields {
+			mark(f.value, t.Elem(), path, shown)
+		}
+	case t.Kind() == reflect.Slice:
+		for _, item := range n.items {
+			mark(item, t.Elem(), path, shown)
+		}
+	case t.Kind() == reflect.Struct:
+		for _, f := range n.fields {
+			if i := fieldOf(t, f.name); i >= 0 {
+				shown[path+"/"+f.name] = true
+				mark(f.value, t.Field(i).Type, path+"/"+f.name, shown)
+			}
+		}
+	}
+}
+
+// allKeys gives the keys of a type and of those within, with the path to each.
 func allKeys(t reflect.Type, path string) []string {
 	var all []string
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map:
+	switch k := t.Kind(); {
+	case k == reflect.Pointer || k == reflect.Slice || k == reflect.Map:
 		return allKeys(t.Elem(), path)
-	case reflect.Struct:
+	case k == reflect.Struct:
 		for f := range t.Fields() {
 			if key := f.Tag.Get("yaml"); key != "" {
-				all = append(all, path+" "+key)
-				all = append(all, allKeys(f.Type, path+"."+key)...)
+				all = append(all, path+"/"+key)
+				all = append(all, allKeys(f.Type, path+"/"+key)...)
 			}
 		}
 	}
