@@ -38,25 +38,25 @@ func Adopt(ctx context.Context, p Adopter, desired fleet.Fleet, actual fleet.Acc
 		return nil, err
 	}
 	var results []plans.ResourceResult
+	var err error // the first one, after which nothing begins
 	for _, a := range found {
 		result := plans.ResourceResult{Resource: plans.Resource{
 			Kind: a.kind, Name: a.name, Action: plans.Update, Risks: []plans.Risk{},
 			Attributes: []plans.Attribute{known("fleet", "", desired.Name)}, Note: "taken over as it is",
 		}}
-		if len(failed) == len(names) && ctx.Err() == nil { // nothing has failed so far
-			err := progress.For(sink, a.String()).Do(progress.Provision, func() error { return p.Adopt(ctx, a.kind, a.id, a.parts) })
+		if ctx.Err() != nil && err == nil {
+			err = &problem.Problem{Summary: "interrupted", Cause: ctx.Err(), Code: problem.Cancelled}
+		}
+		if err == nil {
+			err = progress.For(sink, a.String()).Do(progress.Provision, func() error { return p.Adopt(ctx, a.kind, a.id, a.parts) })
 			result.Done = err == nil
 			if err != nil {
 				result.Error = err.Error()
-				failed = append(failed, err)
 			}
 		}
 		results = append(results, result)
 	}
-	if err := ctx.Err(); err != nil {
-		failed = append(failed, &problem.Problem{Summary: "interrupted", Cause: err, Code: problem.Cancelled})
-	}
-	return results, errors.Join(failed...)
+	return results, err
 }
 
 type adoptee struct {

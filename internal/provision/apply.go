@@ -25,7 +25,8 @@ func Expand(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet.A
 	r := newRun(p, d, expand, sink)
 	refused := slices.Clone(d.refused)
 	for i, c := range d.changes {
-		if r.results[i].ours {
+		if r.results[i].ours && len(c.refused) > 0 {
+			r.results[i].Error = c.refused[0].Error()
 			refused = append(refused, c.refused...)
 		}
 	}

@@ -48,7 +48,12 @@ func newRun(p Provider, d *comparison, ph phase, sink progress.Sink) *run {
 	}
 	for i, c := range d.changes {
 		resource, steps := c.in(ph)
-		r.results[i] = result{ResourceResult: plans.ResourceResult{Resource: resource}, left: len(steps), ours: len(steps) > 0}
+		ours := len(steps) > 0
+		if ph == expand && len(c.refused) > 0 { // what is refused as a whole is so before anything is made
+			_, later := c.in(contract)
+			ours = ours || len(later) == 0
+		}
+		r.results[i] = result{ResourceResult: plans.ResourceResult{Resource: resource}, left: len(steps), ours: ours}
 	}
 	return r
 }

@@ -69,8 +69,8 @@ type writeFile struct {
 	Defer       bool   `yaml:"defer"`
 }
 
-// Parse reads user data: "" (nothing), a script (#!…), or #cloud-config. An
-// error means that the machine would not come up as meant.
+// Parse reads user data: "" (nothing), a script (#!…), #cloud-config, or a MIME
+// message with several of them. An error means that the machine would not come up as meant.
 func Parse(userData string) (Config, error) {
 	first, _, _ := strings.Cut(userData, "\n")
 	first = strings.TrimSpace(first)
@@ -81,6 +81,8 @@ func Parse(userData string) (Config, error) {
 		return Config{Script: userData}, nil
 	case first == "#cloud-config":
 		return parseDocument(userData)
+	case isMIME(first):
+		return parseParts(userData)
 	}
 	return Config{}, fmt.Errorf("user data: the first line must be #cloud-config or #!…, not %q", first)
 }

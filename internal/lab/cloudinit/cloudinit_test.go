@@ -88,7 +88,7 @@ func listing(t *testing.T, userData string) string {
 func TestRefused(t *testing.T) {
 	for userData, want := range map[string]string{
 		"hello":                                                                   "first line",
-		"Content-Type: multipart/mixed":                                           "first line",
+		"Content-Type: multipart/mixed":                                           "boundary",
 		"#cloud-config\nwrite_files: 5":                                           "write_files",
 		"#cloud-config\n a: [":                                                    "user data",
 		"#cloud-config\nwrite_files:\n- {path: a/b}":                              "not absolute",
