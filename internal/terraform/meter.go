@@ -11,9 +11,9 @@ import (
 // Bounds of evaluation. Without them a file of a few lines could ask for more
 // memory than there is: values of values double with each line.
 const (
-	budget      = 1_000_000 // steps of one import; sixteen bytes of text are one
-	maxValue    = 1 << 20   // of one value: elements and bytes
-	maxExponent = 4096      // binary, of a number
+	budget      = 400_000 // steps of one import; sixteen bytes of text are one
+	maxValue    = 1 << 20 // of one value: elements and bytes
+	maxExponent = 4096    // binary, of a number
 )
 
 // meter counts the work of evaluation.
