@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -68,5 +69,37 @@ func TestTwoDeploysRacing(t *testing.T) {
 	again, err := (&Flow{Dir: dir, Getenv: func(k string) string { return env[k] }, Sink: progress.Discard, By: "run"}).Deploy(t.Context(), Options{Only: OnlyInfra})
 	if err != nil || len(again.Resources) != 0 {
 		t.Errorf("a third run: %+v, %v", again.Resources, err)
+	}
+}
+
+// A server that was made anew on request has its new addresses afterwards: what
+// reads them is evaluated and built with these.
+func TestReplacedServerIsKnownAfterwards(t *testing.T) {
+	server, dir := labAPI(t), fleetRepo(t, raceFleet)
+	env := map[string]string{"HCLOUD_TOKEN": labToken, "HCLOUD_ENDPOINT": server.URL + "/v1"}
+	f := &Flow{Dir: dir, Getenv: func(k string) string { return env[k] }, Sink: progress.Discard, By: "run"}
+	if _, err := f.Deploy(t.Context(), Options{Only: OnlyInfra}); err != nil {
+		t.Fatal(err)
+	}
+	d := &deployment{flow: f, opts: Options{Only: OnlyInfra, Replace: []string{"web"}, Rebuild: []string{"db"}}}
+	d.opts.Approve = func(Intent) error {
+		if facts := d.facts(); facts["web"].Known || !facts["db"].Known {
+			t.Errorf("before: %+v", facts)
+		}
+		return nil
+	}
+	if err := d.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if facts := d.facts(); !facts["web"].Known || facts["web"].IPv4 != d.account.Servers["web"].IPv4 {
+		t.Errorf("after: %+v", facts)
+	}
+	if got := strings.Join(d.restarted, " "); got != "db web" {
+		t.Errorf("waits for %q", got)
+	}
+	for name, server := range d.account.Servers {
+		if !isFresh(server) {
+			t.Errorf("%s counts as one that was deployed to: %+v", name, server.Published)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -45,10 +46,18 @@ func money(m fleet.Money, currency string) string {
 	if m < 0 {
 		sign, m = "-", -m
 	}
-	unit := map[string]string{"EUR": "€", "": "€"}[currency]
-	if unit == "" {
-		unit = cut(oneLine(currency), 8)
-	}
 	cents := (m + cent/2) / cent
-	return fmt.Sprintf("%s%s %d.%02d", sign, unit, cents/100, cents%100)
+	return fmt.Sprintf("%s%s %d.%02d", sign, currencySign(currency), cents/100, cents%100)
+}
+
+// currencySign is a currency's code as it is, or a sign of our own.
+func currencySign(currency string) string {
+	switch {
+	case currency == "EUR", currency == "":
+		return "€"
+	case len(currency) == 3 && strings.Trim(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "":
+		return currency
+	default:
+		return "¤" // text from outside that is no code
+	}
 }

@@ -221,7 +221,7 @@ func FuzzHostile(f *testing.F) {
 		if len(a)+len(b) > 2000 {
 			return // large inputs prove nothing more and are slow
 		}
-		for _, c := range []string{"one-line", "failed-evaluation", "pending-held", "replaced-server"} {
+		for _, c := range []string{"one-line", "failed-evaluation", "pending-held", "replaced-server", "all-kinds"} {
 			var p plans.Plan
 			load(t, "testdata/"+c+"/plan.json", &p)
 			poison(reflect.ValueOf(&p.This).Elem(), a, enums)
