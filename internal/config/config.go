@@ -1,12 +1,13 @@
-// Package config reads flotilla.yaml into a fleet.Fleet.
+// Package config reads flotilla.yaml into a fleet.Fleet, and writes one back
+// (Format). The types that it is read into also make its JSON Schema (Schema).
 //
 // Its rule: strict, and all errors at once. An unknown key, a wrong type, a
 // dangling reference or a value that the provider would refuse is a
 // problem.Problem with file, line, column, the source line and what to write
 // instead; errors.Join holds all of them. The way is text → node tree (with
-// positions) → the typed structs of schema.go over the defaults of defaults.go
+// positions) → the typed structs of schema*.go over the defaults of defaults.go
 // → checks → fleet.Fleet. Input may be hostile: size, depth and alias expansion
-// are bounded, and nothing outside the file's folder is read.
+// are bounded, and nothing outside the repository is read.
 //
 // It does not read secrets, ask a provider or look into the hive: names of
 // hosts that only the hive knows are checked where the hive is known.

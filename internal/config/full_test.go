@@ -205,10 +205,11 @@ func mark(n *node, t reflect.Type, path string, shown map[string]bool) {
 // allKeys gives the keys of a type and of those within, with the path to each.
 func allKeys(t reflect.Type, path string) []string {
 	var all []string
-	switch k := t.Kind(); {
-	case k == reflect.Pointer || k == reflect.Slice || k == reflect.Map:
+	k := t.Kind()
+	if k == reflect.Pointer || k == reflect.Slice || k == reflect.Map {
 		return allKeys(t.Elem(), path)
-	case k == reflect.Struct:
+	}
+	if k == reflect.Struct {
 		for f := range t.Fields() {
 			if key := f.Tag.Get("yaml"); key != "" {
 				all = append(all, path+"/"+key)
