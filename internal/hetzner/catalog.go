@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ const millionths = 1_000_000
 func (c *Client) Catalog(ctx context.Context) (fleet.Catalog, error) {
 	var types []*hcloud.ServerType
 	var balancers []*hcloud.LoadBalancerType
-	var pricing *hcloud.Pricing
+	var pricing *prices
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { types, err = c.serverTypes(ctx); return err })
 	group.Go(func() (err error) { balancers, err = c.balancerTypes(ctx); return err })
@@ -58,25 +59,55 @@ func (c *Client) locations(ctx context.Context) ([]*hcloud.Location, error) {
 	})
 }
 
-func (c *Client) pricing(ctx context.Context) (*hcloud.Pricing, error) {
-	return c.sold.prices.get(ctx, func(ctx context.Context) (*hcloud.Pricing, error) {
-		return lookUp(ctx, c, "reading the prices", func(ctx context.Context) (*hcloud.Pricing, *hcloud.Response, error) {
-			p, resp, err := c.api.Pricing.Get(ctx)
-			return &p, resp, err
+// prices is what the API's price list tells beside the prices of types. It is
+// read without the library, which panics on a list that lacks a kind of price.
+type prices struct {
+	Currency string `json:"currency"`
+	Volume   struct {
+		PerGBMonth price `json:"price_per_gb_month"`
+	} `json:"volume"`
+	ServerBackup struct {
+		Percentage string `json:"percentage"`
+	} `json:"server_backup"`
+	PrimaryIPs []struct {
+		Type   string `json:"type"`
+		Prices []struct {
+			Location string `json:"location"`
+			Monthly  price  `json:"price_monthly"`
+		} `json:"prices"`
+	} `json:"primary_ips"`
+}
+
+type price struct {
+	Net string `json:"net"`
+}
+
+func (c *Client) pricing(ctx context.Context) (*prices, error) {
+	return c.sold.prices.get(ctx, func(ctx context.Context) (*prices, error) {
+		return lookUp(ctx, c, "reading the prices", func(ctx context.Context) (*prices, *hcloud.Response, error) {
+			req, err := c.api.NewRequest(ctx, http.MethodGet, "/pricing", http.NoBody)
+			if err != nil {
+				return nil, nil, err
+			}
+			var body struct {
+				Pricing prices `json:"pricing"`
+			}
+			resp, err := c.api.Do(req, &body)
+			return &body.Pricing, resp, err
 		})
 	})
 }
 
-func catalog(types []*hcloud.ServerType, balancers []*hcloud.LoadBalancerType, p *hcloud.Pricing) (fleet.Catalog, error) {
+func catalog(types []*hcloud.ServerType, balancers []*hcloud.LoadBalancerType, p *prices) (fleet.Catalog, error) {
 	m := &moneyReader{}
 	all := fleet.Catalog{
 		Currency: p.Currency, ServerTypes: map[string]fleet.CatalogType{}, LoadBalancerTypes: map[string]fleet.CatalogType{},
-		VolumeGB: m.read(p.Volume.PerGBMonthly.Net), PrimaryIPs: map[string]map[string]fleet.Money{},
+		VolumeGB: m.read(p.Volume.PerGBMonth.Net), PrimaryIPs: map[string]map[string]fleet.Money{},
 	}
 	for _, t := range types {
 		sold := fleet.CatalogType{Architecture: string(t.Architecture), Disk: t.Disk, At: map[string]fleet.CatalogAt{}}
-		for _, price := range t.Pricings {
-			sold.At[price.Location.Name] = offered(m.read(price.Monthly.Net), t.DeprecatableResource)
+		for _, p := range t.Pricings {
+			sold.At[p.Location.Name] = offered(m.read(p.Monthly.Net), t.DeprecatableResource)
 		}
 		for _, l := range t.Locations { // what it tells beside the price; it may be sold out or on its way out there alone
 			if at, ok := sold.At[l.Location.Name]; ok {
@@ -89,15 +120,15 @@ func catalog(types []*hcloud.ServerType, balancers []*hcloud.LoadBalancerType, p
 	}
 	for _, t := range balancers {
 		sold := fleet.CatalogType{At: map[string]fleet.CatalogAt{}}
-		for _, price := range t.Pricings {
-			sold.At[price.Location.Name] = offered(m.read(price.Monthly.Net), t.DeprecatableResource)
+		for _, p := range t.Pricings {
+			sold.At[p.Location.Name] = offered(m.read(p.Monthly.Net), t.DeprecatableResource)
 		}
 		all.LoadBalancerTypes[t.Name] = sold
 	}
 	for _, family := range p.PrimaryIPs {
 		at := map[string]fleet.Money{}
-		for _, price := range family.Pricings {
-			at[price.Location] = m.read(price.Monthly.Net)
+		for _, p := range family.Prices {
+			at[p.Location] = m.read(p.Monthly.Net)
 		}
 		all.PrimaryIPs[family.Type] = at
 	}

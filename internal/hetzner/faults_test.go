@@ -67,6 +67,36 @@ func TestNextLocationWithRoom(t *testing.T) {
 	}
 }
 
+// When no location has room for the type, the fallback types are tried in all
+// of them; each order is sent once.
+func TestNextTypeWithRoom(t *testing.T) {
+	ctx := context.Background()
+	api := newAccount(t, cloud.Options{})
+	c := api.client(t, "acme")
+	o := order("web-1")
+	o.Server.Locations, o.Server.FallbackTypes = []string{"nbg1", "fsn1"}, []string{"cx32", "cx42"}
+	api.inject(t, cloud.Fault{Method: "POST", Path: "^/servers$", Status: 412, Code: "resource_unavailable", Times: 4})
+	made := must[fleet.AccountServer](t)(c.CreateServer(ctx, o, secret.New("")))
+	if made.ServerType != "cx42" || made.Location != "nbg1" || api.count("^POST /servers$") != 5 {
+		t.Errorf("%s in %s after %d orders", made.ServerType, made.Location, api.count("^POST /servers$"))
+	}
+	if n := api.count("^GET /images$"); n != 1 {
+		t.Errorf("%d requests for images, want one: they are of one architecture", n)
+	}
+	api.inject(t, cloud.Fault{Method: "POST", Path: "^/servers$", Status: 412, Code: "resource_unavailable", Times: 6})
+	o.Name = "web-2"
+	_, err := c.CreateServer(ctx, o, secret.New(""))
+	says(t, err, "cx22 in nbg1, cx22 in fsn1, cx32 in nbg1, cx32 in fsn1, cx42 in nbg1, cx42 in fsn1", "capacity")
+	// What is not about capacity ends it at once.
+	api.inject(t, cloud.Fault{Method: "POST", Path: "^/servers$", Status: 403, Code: "resource_limit_exceeded"})
+	before := api.count("^POST /servers$")
+	_, err = c.CreateServer(ctx, o, secret.New(""))
+	says(t, err, "Limits")
+	if api.count("^POST /servers$") != before+1 {
+		t.Error("a quota is no reason to try another type")
+	}
+}
+
 func TestFailedActions(t *testing.T) {
 	ctx := context.Background()
 	api := newAccount(t, cloud.Options{})

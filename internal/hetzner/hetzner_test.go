@@ -224,21 +224,6 @@ func TestOtherToolsLabelsStay(t *testing.T) {
 	}
 }
 
-func TestNamesThatDoNotExist(t *testing.T) {
-	ctx := context.Background()
-	c := newAccount(t, cloud.Options{}).client(t, "acme")
-	for name, o := range map[string]fleet.Server{
-		"cx23456":    {ServerType: "cx23456", Image: "debian-13"},
-		"plan9":      {ServerType: "cx22", Image: "plan9"},
-		"os=windows": {ServerType: "cx22", Image: "os=windows"},
-	} {
-		_, err := c.CreateServer(ctx, fleet.ServerOrder{Name: "x", Server: o}, secret.New(""))
-		if p := asProblem(t, err); !strings.Contains(p.Summary, name) || len(p.Hints) == 0 {
-			t.Error(problem.Text(err))
-		}
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
 	for name, o := range map[string]hetzner.Options{
 		"no token":     {Fleet: "acme"},

@@ -3,12 +3,14 @@ package hetzner_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,6 +37,7 @@ type account struct {
 	seen     map[string]int
 	trouble  *trouble
 	troubled int
+	before   func(*http.Request) // a request is served; not to be changed while requests run
 	delay    time.Duration
 }
 
@@ -82,6 +85,9 @@ func (a *account) RoundTrip(req *http.Request) (*http.Response, error) {
 	case <-time.After(delay):
 	case <-req.Context().Done():
 		return nil, req.Context().Err()
+	}
+	if a.before != nil {
+		a.before(req)
 	}
 	w := httptest.NewRecorder()
 	w.Header().Set("Date", time.Now().Add(time.Duration(a.skew.Load())).UTC().Format(http.TimeFormat))
@@ -193,3 +199,24 @@ func asProblem(t *testing.T, err error) *problem.Problem {
 
 // second gives the error of two results.
 func second[T any](_ T, err error) error { return err }
+
+// labels are all labels of a server, as the API tells them.
+func (a *account) labels(t *testing.T, server string) map[string]string {
+	t.Helper()
+	var list struct {
+		Servers []struct {
+			Name   string            `json:"name"`
+			Labels map[string]string `json:"labels"`
+		} `json:"servers"`
+	}
+	check(t, json.Unmarshal([]byte(a.dump(t)["servers"]), &list))
+	for _, s := range list.Servers {
+		if s.Name == server {
+			return s.Labels
+		}
+	}
+	t.Fatalf("no server %q", server)
+	return nil
+}
+
+func id(n int64) string { return strconv.FormatInt(n, 10) }

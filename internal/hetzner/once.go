@@ -12,7 +12,7 @@ type sold struct {
 	types     once[[]*hcloud.ServerType]
 	balancers once[[]*hcloud.LoadBalancerType]
 	locations once[[]*hcloud.Location]
-	prices    once[*hcloud.Pricing]
+	prices    once[*prices]
 
 	mu     sync.Mutex
 	images map[imageKey]*once[*hcloud.Image]
