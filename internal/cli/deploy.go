@@ -42,7 +42,7 @@ every touched host verified on a good system · 4 a host is unknown or degraded 
 	f.StringVar(&o.on, "on", "", "hosts: name, glob or @tag, separated by commas")
 	f.StringVar(&o.only, "only", "", "infra or hosts: half of the deploy")
 	f.StringVar(&o.plan, "plan", "", "do nothing that this plan (from plan --out) does not show")
-	f.StringArrayVar(&o.allowDestroy, "allow-destroy", nil, "resource that may be destroyed or replaced (repeatable)")
+	f.StringArrayVar(&o.allowDestroy, "allow-destroy", nil, "NAME or SECTION/NAME that may be destroyed or replaced (repeatable)")
 	f.StringArrayVar(&o.rebuild, "rebuild", nil, "server whose disk is made anew from its image; keeps its addresses (repeatable)")
 	f.StringArrayVar(&o.replace, "replace", nil, "server that is destroyed and made anew (repeatable)")
 	f.BoolVar(&o.retryBad, "retry-bad", false, "try a system again that was put back before")

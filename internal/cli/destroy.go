@@ -37,7 +37,7 @@ Exit codes: 0 destroyed · 1 error · 5 refused (not approved, locked, protected
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.AllowDestroy, "allow-destroy", nil, "with --yes: resource that may go (repeatable)")
+	f.StringArrayVar(&o.AllowDestroy, "allow-destroy", nil, "with --yes: NAME or SECTION/NAME that may go (repeatable)")
 	f.BoolVar(&yes, "yes", false, "do not ask")
 	lockTimeout(f, &o.LockTimeout)
 	return cmd

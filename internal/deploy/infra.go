@@ -59,7 +59,7 @@ func (d *deployment) expand(ctx context.Context) error {
 	}
 	d.account = account
 	d.opts.Rebuild, d.opts.Replace = nil, nil // done, and not to be done again
-	if !d.opts.On.All() { // Expand read back what it was told of
+	if !d.opts.On.All() {                     // Expand read back what it was told of
 		d.account, err = d.client.Account(ctx, d.tree.Fleet)
 	}
 	return err

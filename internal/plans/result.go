@@ -12,7 +12,7 @@ import (
 // them; Outcome Unknown says where that was not possible.
 type Result struct {
 	Version   string           `json:"version"`
-	Command   string           `json:"command"` // deploy, rollback, release, destroy
+	Command   string           `json:"command"` // deploy, rollback, release, destroy, adopt
 	Fleet     string           `json:"fleet"`
 	Revision  Revision         `json:"revision"`
 	Resources []ResourceResult `json:"resources"`

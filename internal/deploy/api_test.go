@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,5 +103,35 @@ func TestReplacedServerIsKnownAfterwards(t *testing.T) {
 		if !isFresh(server) {
 			t.Errorf("%s counts as one that was deployed to: %+v", name, server.Published)
 		}
+	}
+}
+
+// Prices that cannot be read are a warning: the plan is whole without them, and
+// a deploy goes on.
+func TestWithoutPrices(t *testing.T) {
+	inner := labAPI(t)
+	api := inner.Config.Handler
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/pricing" {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"error":{"code":"forbidden","message":"not for you"}}`))
+			return
+		}
+		api.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	dir := fleetRepo(t, raceFleet)
+	env := map[string]string{"HCLOUD_TOKEN": labToken, "HCLOUD_ENDPOINT": server.URL + "/v1"}
+	f := &Flow{Dir: dir, Getenv: func(k string) string { return env[k] }, Sink: progress.Discard, By: "run"}
+	plan, err := f.Plan(t.Context(), PlanOptions{Base: "HEAD", Only: OnlyInfra})
+	if err != nil || !plan.Complete || plan.Pending.Cost != nil || len(plan.Pending.Resources) != 3 {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	if len(plan.Warnings) != 1 || plan.Warnings[0].Subject != "prices" || !strings.Contains(plan.Warnings[0].Text, "not for you") {
+		t.Errorf("warnings: %+v", plan.Warnings)
+	}
+	if result, err := f.Deploy(t.Context(), Options{Only: OnlyInfra}); err != nil || len(result.Resources) != 3 {
+		t.Errorf("deploy: %+v, %v", result, err)
 	}
 }
