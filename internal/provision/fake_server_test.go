@@ -14,6 +14,15 @@ import (
 // fakeDisks are the sizes of server types, in GB.
 var fakeDisks = map[string]int{"cx22": 40, "cx32": 80, "cax11": 40, "cx11": 20}
 
+func (w *fake) CheckOrder(ctx context.Context, s fleet.Server) error {
+	return w.call(ctx, "check order", nil, func() error {
+		if s.Image == "missing" {
+			return refusedf("no image %s", s.Image)
+		}
+		return nil
+	})
+}
+
 func (w *fake) CreateServer(ctx context.Context, o fleet.ServerOrder, userData secret.String) (fleet.AccountServer, error) {
 	id, err := w.create(ctx, plans.KindServer, o.Name, o.Server.Labels, func(t *thing) error {
 		if !strings.Contains(userData.Reveal(), "ed25519_private") || o.HostKey == "" {

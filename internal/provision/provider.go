@@ -82,6 +82,9 @@ type Volumes interface {
 
 // Servers makes and changes machines.
 type Servers interface {
+	// CheckOrder tells what would keep a server from being ordered (a type, a
+	// location or an image that does not exist), without ordering it.
+	CheckOrder(ctx context.Context, s fleet.Server) error
 	CreateServer(ctx context.Context, order fleet.ServerOrder, userData secret.String) (fleet.AccountServer, error)
 	PowerOn(ctx context.Context, server int64) error
 	PowerOff(ctx context.Context, server int64) error // gently first

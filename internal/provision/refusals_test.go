@@ -33,6 +33,8 @@ func TestRefusals(t *testing.T) {
 		edit  func(*fleet.Fleet)
 		o     provision.Options
 		want  []string
+
+		soldOut string // a server type
 	}{
 		{name: "name of nobody's", world: stranger(plans.KindServer, "new", none), edit: func(f *fleet.Fleet) { f.Servers["new"] = f.Servers["web-1"] }, want: []string{
 			`the name "new" is taken`, "It belongs to no fleet", "flotilla adopt new", "another name",
@@ -116,6 +118,10 @@ func TestRefusals(t *testing.T) {
 		}), want: []string{
 			"it has a service on port 80 that is not the fleet's",
 		}},
+		{
+			name: "replaced where there is no room", edit: server("web-1", func(s *fleet.Server) { s.ServerType = "cax11" }), soldOut: "cax11",
+			want: []string{`server "web-1" cannot be replaced: there is no room`},
+		},
 		{name: "no address at all", edit: func(f *fleet.Fleet) { f.Servers["new"] = fleet.Server{ServerType: "cx22", Image: "debian-13"} }, want: []string{
 			"neither a public address nor a network",
 		}},
@@ -131,6 +137,9 @@ func TestRefusals(t *testing.T) {
 			head := base()
 			c.edit(&head)
 			c.o.Catalog, c.o.AllowDestroy = catalog(), everything(base(), head)
+			if c.soldOut != "" {
+				c.o.Catalog.ServerTypes[c.soldOut] = fleet.CatalogType{Architecture: "arm", Disk: 40, At: map[string]fleet.CatalogAt{"nbg1": {}}}
+			}
 			actual := account(t, w, head)
 			refusal(t, provision.Check(head, actual, c.o), c.want...)
 			calls := len(w.log)
@@ -262,6 +271,19 @@ func TestFailureWhileOff(t *testing.T) {
 	}
 	if s := w.serverNamed("db"); s.Status != "running" || s.SwitchedOff {
 		t.Errorf("the server is %s", s.Status)
+	}
+	w.sound(t)
+}
+
+// A replacement whose new server could not be ordered leaves the old one alone.
+func TestOrderIsCheckedBeforeTheOldServerGoes(t *testing.T) {
+	w := applied(t, base())
+	head := base()
+	server("web-1", func(s *fleet.Server) { s.Image = "missing" })(&head)
+	o := provision.Options{Replace: []string{"web-1"}, AllowDestroy: []string{"web-1"}}
+	_, _, err := provision.Expand(context.Background(), w, head, account(t, w, head), o, progress.Discard)
+	if err == nil || !strings.Contains(err.Error(), "no image missing") || w.serverNamed("web-1") == nil {
+		t.Errorf("got %v, and the server is %+v", err, w.serverNamed("web-1"))
 	}
 	w.sound(t)
 }

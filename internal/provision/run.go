@@ -90,14 +90,12 @@ func (r *run) do(ctx context.Context, nodes []*node) {
 	s := newSchedule(nodes, r.options)
 	ended := make(chan int)
 	for !s.finished() {
-		if ctx.Err() == nil && !r.failed() {
-			for _, n := range s.startable() {
-				r.begin(nodes[n])
-				go func() {
-					r.node(ctx, nodes[n])
-					ended <- n
-				}()
-			}
+		for _, n := range s.startable(ctx.Err() != nil || r.failed()) {
+			r.begin(nodes[n])
+			go func() {
+				r.node(ctx, nodes[n])
+				ended <- n
+			}()
 		}
 		if s.idle() {
 			break

@@ -25,11 +25,12 @@ func newSchedule(nodes []*node, o Options) *schedule {
 	return &schedule{nodes: nodes, options: o, state: make([]nodeState, len(nodes)), held: map[ref]bool{}, down: map[string]bool{}}
 }
 
-// startable begins all that can begin now, the first of the list first.
-func (s *schedule) startable() []int {
+// startable begins all that can begin now, the first of the list first. When
+// nothing may begin any more, it is what came about with something else.
+func (s *schedule) startable(stopped bool) []int {
 	var start []int
 	for i, n := range s.nodes {
-		if s.state[i] != waits || s.busy >= s.options.parallel() || s.tooMany(n) ||
+		if s.state[i] != waits || stopped && n.steps[0].do != nil || s.busy >= s.options.parallel() || s.tooMany(n) ||
 			slices.ContainsFunc(n.before, func(b int) bool { return s.state[b] != ended }) ||
 			slices.ContainsFunc(n.holds(), func(r ref) bool { return s.held[r] }) {
 			continue

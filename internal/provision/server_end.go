@@ -43,10 +43,38 @@ func (d *comparison) replaceServer(name string, want fleet.Server, have fleet.Ac
 	flags.ShutdownBeforeDeletion = have.ShutdownBeforeDeletion || want.ShutdownBeforeDeletion
 	flags.SnapshotBeforeDestroy = have.SnapshotBeforeDestroy || want.SnapshotBeforeDestroy
 	end := d.endServer(name, flags, expand, have.DeleteProtection)
+	if !d.roomFor(name, want) {
+		c.refuse("there is no room for the new one now: no type and location that it may have is free, and the old one would be destroyed first",
+			"Wait, or allow more (location, fallback_types).")
+	}
 	again := d.makeServer(c, name, want)
-	end[0].after = append(end[0].after, d.neededFirst(again[0], end)...)
-	c.setAll(attributes, append(end, again...)...)
+	// The old server is lost before the new one is ordered: what can be known
+	// to keep it from being made is found out first.
+	check := step{after: d.neededFirst(again[0], end), do: func(ctx context.Context, r *run) error {
+		order := want
+		order.Locations = d.places(&change{}, name)
+		return r.provider.CheckOrder(ctx, order)
+	}}
+	c.setAll(attributes, append(append([]step{check}, end...), again...)...)
 	return c
+}
+
+// roomFor tells whether the catalog knows a place for a server, or knows
+// nothing of its types.
+func (d *comparison) roomFor(name string, want fleet.Server) bool {
+	quiet := &change{}
+	places := d.places(quiet, name)
+	known := false
+	for _, t := range append([]string{want.ServerType}, want.FallbackTypes...) {
+		at := d.options.Catalog.ServerTypes[t].At
+		for place, sold := range at {
+			if sold.Available && (len(places) == 0 || slices.Contains(places, place)) {
+				return true
+			}
+		}
+		known = known || len(at) > 0
+	}
+	return !known
 }
 
 // neededFirst is what has to be there before the old server goes: all that the
