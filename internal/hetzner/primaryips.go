@@ -2,8 +2,10 @@ package hetzner
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
 
@@ -82,7 +84,7 @@ func (c *Client) EnablePublicNet(ctx context.Context, server int64, family strin
 	what := fmt.Sprintf("giving server %d an %s address", server, family)
 	auto := true
 	opts := hcloud.PrimaryIPCreateOpts{
-		Name: fmt.Sprintf("server-%d-%s", server, family), Type: hcloud.PrimaryIPType(family),
+		Name: fmt.Sprintf("server-%d-%s-%s", server, family, strings.ToLower(rand.Text()[:6])), Type: hcloud.PrimaryIPType(family),
 		AssigneeType: assigneeServer, AssigneeID: &server, AutoDelete: &auto,
 	}
 	r := request{what: what, on: c.servers(), id: server, settled: func(ctx context.Context) (bool, error) {

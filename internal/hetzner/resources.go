@@ -111,7 +111,10 @@ func (c *Client) Delete(ctx context.Context, of plans.ResourceKind, id int64) er
 	if !c.owns(found.labels) {
 		return c.notOurs(what)
 	}
-	r := request{what: what, gone: true, busy: []hcloud.ErrorCode{hcloud.ErrorCodeResourceInUse}}
+	r := request{what: what, gone: true}
+	if of == plans.KindFirewall { // which is in use for some seconds after it was taken off its last server
+		r.lags = []hcloud.ErrorCode{hcloud.ErrorCodeResourceInUse}
+	}
 	return c.act(ctx, r, func(ctx context.Context) ([]*hcloud.Action, *hcloud.Response, error) { return k.remove(ctx, id) })
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	maxLost    = 5                // tries of a request whose answer was lost
 	maxBusy    = 12               // tries of a request that was put off; with doubling waits about five minutes
+	maxLagging = 6                // tries of a request that waits for the end of another change; about half a minute
 	maxBackoff = 40 * time.Second // between two tries
 	maxRefill  = 2 * time.Minute  // wait for requests to become available again
 )
@@ -33,7 +34,7 @@ type request struct {
 	id int64
 
 	gone  bool               // not_found counts as done
-	busy  []hcloud.ErrorCode // codes that pass, beside those that always do
+	lags  []hcloud.ErrorCode // codes that pass within seconds, after another change has ended
 	limit time.Duration      // for the actions; 0: actionLimit
 }
 
@@ -72,7 +73,7 @@ func (c *Client) call(ctx context.Context, r request, send func(context.Context)
 			return c.problem(r.what, fmt.Errorf("interrupted: %w", ctx.Err()))
 		}
 		how := judge(resp, err)
-		if how == refused && hasCode(err, r.busy...) {
+		if how == refused && tries < maxLagging && hasCode(err, r.lags...) {
 			how = busy
 		}
 		if how == lost {

@@ -162,13 +162,16 @@ func (c *Client) createServer(ctx context.Context, opts hcloud.ServerCreateOpts,
 		made = result.Server
 		return made.ID, append(result.NextActions, result.Action), resp, nil
 	})
+	what := fmt.Sprintf("creating the server %q", opts.Name)
+	if made != nil && !stopped && hasCode(err, hcloud.ErrorCodeLocked, hcloud.ErrorCodeConflict) {
+		return c.startAfterAll(ctx, what, made.ID, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if stopped {
 		c.ordered.Store(id, true)
 	}
-	what := fmt.Sprintf("creating the server %q", opts.Name)
 	switch {
 	case lost:
 		return c.started(ctx, what, id)
@@ -178,6 +181,22 @@ func (c *Client) createServer(ctx context.Context, opts hcloud.ServerCreateOpts,
 		made.Status = hcloud.ServerStatusRunning
 	}
 	return made, nil
+}
+
+// startAfterAll starts a new server of which one action met another: the server
+// may have been made and not started.
+func (c *Client) startAfterAll(ctx context.Context, what string, id int64, failure error) (*hcloud.Server, error) {
+	s, err := c.started(ctx, what, id)
+	if err != nil {
+		return nil, failure //nolint:nilerr // there is no such server; why is what counts
+	}
+	if s.Status == hcloud.ServerStatusOff {
+		if err := c.PowerOn(ctx, id); err != nil {
+			return nil, err
+		}
+		s.Status = hcloud.ServerStatusRunning
+	}
+	return s, nil
 }
 
 // started waits until a server is no longer being made. One that was found by

@@ -220,3 +220,21 @@ func TestStrangersAreRefused(t *testing.T) {
 		t.Error(p)
 	}
 }
+
+// A network that an earlier Flotilla made has no labels for its subnets: a
+// declared one is the fleet's as soon as it is added.
+func TestSubnetWithoutALabel(t *testing.T) {
+	ctx := context.Background()
+	api := newAccount(t, cloud.Options{})
+	api.post(t, "networks", `{"name":"private","ip_range":"10.0.0.0/16","labels":{"flotilla/fleet":"acme"},
+		"subnets":[{"type":"cloud","network_zone":"eu-central","ip_range":"10.0.1.0/24"},{"type":"cloud","network_zone":"eu-central","ip_range":"10.0.2.0/24"}]}`)
+	c := api.client(t, "acme")
+	n := read(t, c).Networks["private"]
+	if !n.Owned || len(n.Subnets) != 0 || len(n.ForeignSubnets) != 2 {
+		t.Errorf("%+v", n)
+	}
+	check(t, c.AddSubnet(ctx, n.ID, subnet("10.0.1.0/24")))
+	if n = read(t, c).Networks["private"]; len(n.Subnets) != 1 || len(n.ForeignSubnets) != 1 {
+		t.Errorf("%+v", n)
+	}
+}
