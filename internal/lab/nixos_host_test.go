@@ -198,10 +198,10 @@ func (h host) restart() {
 	h.waitUp()
 }
 
-// push copies a system's closure into the host's store.
-func (h host) push(b builder, system string) {
+// push copies systems' closures into the host's store.
+func (h host) push(b builder, systems ...string) {
 	h.t.Helper()
-	paths := strings.Fields(b.nix("nix-store", "-qR", system))
+	paths := strings.Fields(b.nix("nix-store", append([]string{"-qR"}, systems...)...))
 	export := b.nix("nix-store", append([]string{"--export"}, paths...)...)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

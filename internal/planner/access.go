@@ -58,7 +58,8 @@ func numbers(list []int) string {
 // so before (old; nil for a new host) is not this change's doing.
 func (r *review) lockout(old *plans.System, new plans.System, login Login) {
 	reasons := shut(new, login)
-	if old != nil {
+	// Where the way in is another now, what was before says nothing.
+	if old != nil && old.Deployment.TargetUser == new.Deployment.TargetUser && old.Deployment.TargetPort == new.Deployment.TargetPort {
 		reasons = added(shut(*old, login), reasons)
 	}
 	if old != nil && len(login.Keys) == 0 && len(old.Users[login.user()].Keys) > 0 && len(new.Users[login.user()].Keys) == 0 {

@@ -29,9 +29,7 @@ func secrets(old, new plans.System) []plans.Item {
 			continue
 		}
 		// What the new system still looks for will not be there.
-		if list[i].UsedBy = secretUsers(new, plans.SecretFacts{Path: a[item.Name].Path}); len(list[i].UsedBy) > 0 {
-			list[i].Note = "still named by what used it"
-		}
+		list[i].UsedBy = secretUsers(new, plans.SecretFacts{Path: a[item.Name].Path})
 	}
 	slices.SortStableFunc(list, func(a, b plans.Item) int { return strings.Compare(a.Name, b.Name) })
 	return list

@@ -170,7 +170,7 @@ type Item struct {
 	Name    string      `json:"name"`
 	Action  Action      `json:"action"`
 	Changes []Attribute `json:"changes,omitempty"`
-	UsedBy  []string    `json:"used_by,omitempty"` // units
+	UsedBy  []string    `json:"used_by,omitempty"` // units; of what is gone: that still need it
 	Data    string      `json:"data,omitempty"`    // why data is at risk, "" if it is not
 	Note    string      `json:"note,omitempty"`
 }

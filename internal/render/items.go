@@ -23,7 +23,11 @@ func itemLine(i plans.Item, name, say func(string) string) string {
 		for _, u := range i.UsedBy {
 			users = append(users, name(u))
 		}
-		parts = append(parts, "used by "+strings.Join(users, ", "))
+		still := ""
+		if i.Action == plans.Destroy {
+			still = "still "
+		}
+		parts = append(parts, still+"used by "+strings.Join(users, ", "))
 	}
 	if len(parts) == 0 {
 		return s

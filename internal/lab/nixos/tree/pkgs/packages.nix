@@ -32,6 +32,15 @@ let
   bins = dir: names: lib.listToAttrs (map (n: lib.nameValuePair "bin/${n}" "${dir}/${n}") names);
   usrBin = bins "/usr/bin";
   usrSbin = bins "/usr/sbin";
+  standIn = pname: version: passthru: program: script:
+    pkgs.runCommand "${pname}-${version}" { inherit pname version passthru; meta.mainProgram = program; } ''
+      mkdir -p $out/bin
+      cat > $out/bin/${program} <<'SH'
+      #!/bin/sh
+      ${script}
+      SH
+      chmod 755 $out/bin/${program}
+    '';
 in
 rec {
   bash = wrap { pname = "bash"; version = "5.2.37"; links = usrBin [ "bash" "sh" ]; passthru.shellPath = "/bin/bash"; };
@@ -107,6 +116,17 @@ rec {
       SH
       chmod 755 $out/bin/inotifywait
     '';
+
+  # Stand-ins that hold a unit up: the host image has neither.
+  podman = standIn "podman" "5.6.2" { } "podman" ''
+    case $1 in run) exec sleep infinity ;; esac
+  '';
+  docker = standIn "docker" "28.5.1" { } "docker" ''
+    case $1 in run) exec sleep infinity ;; esac
+  '';
+  postgresql = postgresql_17;
+  postgresql_16 = standIn "postgresql" "16.10" { psqlSchema = "16"; } "postgres" "exec sleep infinity";
+  postgresql_17 = standIn "postgresql" "17.6" { psqlSchema = "17"; } "postgres" "exec sleep infinity";
 
   # Kernels that only have a version: a container runs its machine's kernel, but
   # a changed one must be seen as a reason to reboot.

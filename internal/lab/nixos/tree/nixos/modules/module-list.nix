@@ -10,7 +10,9 @@
   ./services/firewall.nix
   ./services/nginx.nix
   ./services/nix.nix
+  ./services/oci-containers.nix
   ./services/openssh.nix
+  ./services/postgresql.nix
   ./system/activation.nix
   ./system/boot.nix
   ./system/etc.nix

@@ -13,6 +13,18 @@ in
     acme = {
       acceptTerms = mkOption { type = types.bool; default = false; description = "No effect: the tree has no ACME client."; };
       defaults.email = mkOption { type = types.nullOr types.str; default = null; description = "No effect."; };
+      certs = mkOption {
+        type = types.attrsOf (types.submodule ({ name, ... }: {
+          options = {
+            domain = mkOption { type = types.str; default = name; description = "The name that the certificate is for."; };
+            extraDomainNames = mkOption { type = types.listOf types.str; default = [ ]; description = "Other names."; };
+            dnsProvider = mkOption { type = types.nullOr types.str; default = null; description = "No effect."; };
+            group = mkOption { type = types.str; default = "acme"; description = "No effect."; };
+          };
+        }));
+        default = { };
+        description = "No effect: the tree has no ACME client.";
+      };
     };
   };
   config = lib.mkIf cfg.enable {
