@@ -2,6 +2,7 @@ package hetzner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -91,7 +92,7 @@ func (a *account) dump(t *testing.T) map[string]string {
 		resp, err := a.RoundTrip(req)
 		check(t, err)
 		text, err := io.ReadAll(resp.Body)
-		check(t, err)
+		check(t, errors.Join(err, resp.Body.Close()))
 		all[kind] = string(text)
 	}
 	return all

@@ -78,7 +78,7 @@ func TestLifeOfAFleet(t *testing.T) {
 	check(t, c.SetProtection(ctx, plans.KindServer, made.ID, false))
 	check(t, c.AddSubnet(ctx, private, fleet.Subnet{Type: "cloud", NetworkZone: "eu-central", IPRange: "10.0.2.0/24"}))
 	check(t, c.DeleteSubnet(ctx, private, fleet.Subnet{IPRange: "10.0.1.0/24"}))
-	check(t, c.UpdateNetworkLabels(ctx, private, map[string]string{"a": "b"}))
+	check(t, c.SetLabels(ctx, plans.KindNetwork, private, map[string]string{"a": "b"}))
 	check(t, c.WidenNetwork(ctx, private, "10.0.0.0/15"))
 	n := read(t, c).Networks["private"]
 	if n.IPRange != "10.0.0.0/15" || len(n.Subnets) != 1 || n.Subnets[0].IPRange != "10.0.2.0/24" || n.Labels["a"] != "b" {

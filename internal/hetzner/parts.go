@@ -66,11 +66,15 @@ func canonical(text string) string {
 // partLabel names a part readably if the text allows it: / and : become _.
 func partLabel(part, text string) string {
 	name := part + "." + strings.NewReplacer("/", "_", ":", "_").Replace(text)
-	legal := func(r rune) bool { return r < 0x80 && (alphanumeric(byte(r)) || strings.ContainsRune("._-", r)) }
-	if len(name) > maxLabel || !alphanumeric(name[len(name)-1]) || strings.ContainsFunc(name, func(r rune) bool { return !legal(r) }) {
+	if len(name) > maxLabel || !alphanumeric(name[len(name)-1]) || strings.ContainsFunc(name, illegal) {
 		return hashedLabel(part, text)
 	}
 	return prefix + name
+}
+
+// illegal tells what a label's name cannot hold.
+func illegal(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
 }
 
 func hashedLabel(part, text string) string { return prefix + part + "." + hash(text) }

@@ -15,13 +15,13 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
 
-// servers makes servers of a fleet, at most fifty at a time.
-func servers(t *testing.T, c *hetzner.Client, n int, make func(i int) error) {
+// each does something for all numbers below n at once.
+func each(t *testing.T, n int, do func(i int) error) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			if err := make(i); err != nil {
+			if err := do(i); err != nil {
 				t.Error(err)
 			}
 		})
@@ -40,7 +40,7 @@ func TestLookIsOneListPerKind(t *testing.T) {
 		group := must[int64](t)(c.CreatePlacementGroup(ctx, "spread", fleet.PlacementGroup{Type: "spread"}))
 		firewall := must[int64](t)(c.CreateFirewall(ctx, "web", fleet.Firewall{Rules: []fleet.FirewallRule{rule("443")}}))
 		private := must[int64](t)(c.CreateNetwork(ctx, "private", network()))
-		servers(t, c, n, func(i int) error {
+		each(t, n, func(i int) error {
 			o := order(fmt.Sprintf("web-%03d", i))
 			o.Networks, o.Firewalls = []int64{private}, []int64{firewall}
 			if i == 0 {
@@ -78,7 +78,7 @@ func TestListThatChangesBetweenItsPages(t *testing.T) {
 	api := newAccount(t, cloud.Options{RateLimit: 1000000})
 	c := api.client(t, "acme")
 	var ids [120]int64
-	servers(t, c, len(ids), func(i int) (err error) {
+	each(t, len(ids), func(i int) (err error) {
 		ids[i], err = c.CreatePrimaryIP(ctx, fmt.Sprintf("ip-%03d", i), fleet.PrimaryIP{Type: "ipv6", Location: "nbg1"})
 		return err
 	})
@@ -112,7 +112,7 @@ func TestApplyIsFewRequests(t *testing.T) {
 	private := must[int64](t)(c.CreateNetwork(ctx, "private", network()))
 	api.ForgetRequests()
 	began := time.Now()
-	servers(t, c, n, func(i int) error {
+	each(t, n, func(i int) error {
 		o := order(fmt.Sprintf("web-%02d", i))
 		o.SSHKeys, o.Stopped = []int64{key}, true
 		made, err := c.CreateServer(ctx, o, secret.New("#cloud-config\n"))

@@ -27,6 +27,7 @@ func (a *account) post(t *testing.T, path, body string) {
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := a.RoundTrip(req)
 	check(t, err)
+	check(t, resp.Body.Close())
 	if resp.StatusCode != http.StatusCreated {
 		t.Fatalf("POST %s: %s", path, resp.Status)
 	}
@@ -168,9 +169,9 @@ func TestStrangersAreRefused(t *testing.T) {
 	ids := map[string]int64{}
 	for _, u := range unmanaged {
 		ids[u.Section] = u.ID
-		asProblem(t, c.Delete(ctx, kinds[u.Section], u.ID))
-		asProblem(t, c.Rename(ctx, kinds[u.Section], u.ID, "mine"))
-		asProblem(t, c.SetLabels(ctx, kinds[u.Section], u.ID, map[string]string{"a": "b"}))
+		says(t, c.Delete(ctx, kinds[u.Section], u.ID))
+		says(t, c.Rename(ctx, kinds[u.Section], u.ID, "mine"))
+		says(t, c.SetLabels(ctx, kinds[u.Section], u.ID, map[string]string{"a": "b"}))
 	}
 	for what, err := range map[string]error{
 		"subnet":    c.AddSubnet(ctx, ids["networks"], subnet("10.50.2.0/24")),
