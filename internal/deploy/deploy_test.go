@@ -216,3 +216,24 @@ func TestKnownHosts(t *testing.T) {
 		t.Errorf("new: %v", err)
 	}
 }
+
+// What --on selects by its new name is renamed, and not made a second time.
+func TestLimitFollowsMoved(t *testing.T) {
+	desired := fleet.Fleet{
+		Servers: map[string]fleet.Server{"web": {}, "db": {}}, Volumes: map[string]fleet.Volume{"data": {Server: "web"}, "pgdata": {Server: "db"}},
+		Moved: []fleet.Move{{Section: "servers", From: "www", To: "web"}, {Section: "volumes", From: "files", To: "data"}, {Section: "volumes", From: "x", To: "pgdata"}},
+	}
+	actual := fleet.Account{
+		Servers: map[string]fleet.AccountServer{"www": {ID: 1}, "db": {ID: 2}},
+		Volumes: map[string]fleet.AccountVolume{"files": {ID: 3, Server: "www"}, "pgdata": {ID: 4, Server: "db"}},
+	}
+	d, a := limit(selector(t, "web"), nil, desired, actual)
+	for _, r := range provision.Diff(d, a, provision.Options{}) {
+		if r.Action == plans.Create || r.Action == plans.Destroy {
+			t.Errorf("%s %s would be a %s", r.Kind, r.Name, r.Action)
+		}
+	}
+	if len(d.Servers) != 1 || a.Servers["www"].ID != 1 || len(d.Volumes) != 1 || a.Volumes["files"].ID != 3 || len(a.Volumes) != 1 {
+		t.Errorf("desired %+v\nactual %+v", d, a)
+	}
+}

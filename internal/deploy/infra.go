@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -128,27 +129,52 @@ func limit(on fleet.Selector, tags map[string][]string, desired fleet.Fleet, act
 	}
 	out := func(server string) bool { return server != "" && !on.Match(server, tags[server]) }
 	elsewhere := addressesOf(desired, out)
+	now, before := names(desired.Moved)
 	desired.Servers = without(desired.Servers, func(name string, _ fleet.Server) bool { return out(name) })
-	actual.Servers = without(actual.Servers, func(name string, _ fleet.AccountServer) bool { return out(name) })
+	actual.Servers = without(actual.Servers, func(name string, _ fleet.AccountServer) bool { return out(now("servers", name)) })
 
 	desired.Volumes = without(desired.Volumes, func(name string, v fleet.Volume) bool {
-		return out(v.Server) || out(actual.Volumes[name].Server)
+		return out(v.Server) || out(now("servers", had(actual.Volumes, name, before("volumes", name)).Server))
 	})
 	desired.PrimaryIPs = without(desired.PrimaryIPs, func(name string, _ fleet.PrimaryIP) bool {
-		return elsewhere[name] || out(actual.PrimaryIPs[name].Server)
+		return elsewhere[name] || out(now("servers", had(actual.PrimaryIPs, name, before("primary_ips", name)).Server))
 	})
 	desired.LoadBalancers = without(desired.LoadBalancers, func(_ string, b fleet.LoadBalancer) bool {
 		return slices.ContainsFunc(b.Targets, func(t fleet.LoadBalancerTarget) bool { return out(t.Server) })
 	})
 
-	actual.Volumes = declaredOnly(actual.Volumes, desired.Volumes)
-	actual.PrimaryIPs = declaredOnly(actual.PrimaryIPs, desired.PrimaryIPs)
-	actual.LoadBalancers = declaredOnly(actual.LoadBalancers, desired.LoadBalancers)
-	actual.Networks = declaredOnly(actual.Networks, desired.Networks)
-	actual.SSHKeys = declaredOnly(actual.SSHKeys, desired.SSHKeys)
-	actual.Firewalls = declaredOnly(actual.Firewalls, desired.Firewalls)
-	actual.PlacementGroups = declaredOnly(actual.PlacementGroups, desired.PlacementGroups)
+	in := func(section string) func(string) string {
+		return func(name string) string { return now(section, name) }
+	}
+	actual.Volumes = declaredOnly(actual.Volumes, desired.Volumes, in("volumes"))
+	actual.PrimaryIPs = declaredOnly(actual.PrimaryIPs, desired.PrimaryIPs, in("primary_ips"))
+	actual.LoadBalancers = declaredOnly(actual.LoadBalancers, desired.LoadBalancers, in("load_balancers"))
+	actual.Networks = declaredOnly(actual.Networks, desired.Networks, in("networks"))
+	actual.SSHKeys = declaredOnly(actual.SSHKeys, desired.SSHKeys, in("ssh_keys"))
+	actual.Firewalls = declaredOnly(actual.Firewalls, desired.Firewalls, in("firewalls"))
+	actual.PlacementGroups = declaredOnly(actual.PlacementGroups, desired.PlacementGroups, in("placement_groups"))
 	return desired, actual
+}
+
+// names follows moved: in both directions. What is to be renamed stands in the
+// account under its old name, and must not be taken for something else.
+func names(moves []fleet.Move) (now, before func(section, name string) string) {
+	forth, back := map[[2]string]string{}, map[[2]string]string{}
+	for _, m := range moves {
+		forth[[2]string{m.Section, m.From}], back[[2]string{m.Section, m.To}] = m.To, m.From
+	}
+	look := func(in map[[2]string]string) func(section, name string) string {
+		return func(section, name string) string { return cmp.Or(in[[2]string{section, name}], name) }
+	}
+	return look(forth), look(back)
+}
+
+// had looks a resource up under its name, else under its old one.
+func had[V any](all map[string]V, name, old string) V {
+	if v, ok := all[name]; ok {
+		return v
+	}
+	return all[old]
 }
 
 // addressesOf names the primary IPs of the servers that out tells.
@@ -168,10 +194,10 @@ func without[V any](all map[string]V, drop func(string, V) bool) map[string]V {
 	return all
 }
 
-// declaredOnly gives what is also declared.
-func declaredOnly[V, D any](all map[string]V, declared map[string]D) map[string]V {
+// declaredOnly gives what is also declared, maybe under another name now.
+func declaredOnly[V, D any](all map[string]V, declared map[string]D, now func(string) string) map[string]V {
 	return without(all, func(name string, _ V) bool {
-		_, ok := declared[name]
+		_, ok := declared[now(name)]
 		return !ok
 	})
 }

@@ -18,7 +18,7 @@ func (d *comparison) server(name string, want fleet.Server) {
 	switch {
 	case !there:
 		c = &change{Resource: plans.Resource{Kind: plans.KindServer, Name: name, Action: plans.Create}}
-		c.setAll(d.newServerAttributes(name, want), d.makeServer(c, name, want)...)
+		c.setAll(newServerAttributes(want), d.makeServer(c, name, want)...)
 	case d.serverReplaced(name):
 		c = d.replaceServer(name, want, have)
 	default:

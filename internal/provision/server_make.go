@@ -76,7 +76,7 @@ func (d *comparison) beforeServer(c *change, name string, want fleet.Server, net
 	return after
 }
 
-func (d *comparison) newServerAttributes(name string, want fleet.Server) []plans.Attribute {
+func newServerAttributes(want fleet.Server) []plans.Attribute {
 	all := []plans.Attribute{known("server_type", "", want.ServerType), known("image", "", want.Image)}
 	more := func(attribute, value string) {
 		if value != "" {
