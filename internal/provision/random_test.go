@@ -369,6 +369,7 @@ func TestApplyOfAnyFleetOnAnyOther(t *testing.T) {
 		if !step(first) {
 			t.Fatalf("seed %d: the first fleet is refused: %v", seed, why)
 		}
+		o.Rebuild, o.Replace = some(r, "server-0", "server-2"), some(r, "server-2", "server-3")
 		if !step(second) {
 			first.Moved = nil
 			if !step(unprotected(first)) || !step(unprotected(second)) {

@@ -231,6 +231,6 @@ func (d *comparison) serverLost(c *change, have fleet.AccountServer) {
 		c.lose("all backups of the server")
 	}
 	for _, v := range have.Volumes {
-		c.lose(fmt.Sprintf("nothing of the volume %s, but it is detached", cmp.Or(v, "without a name")))
+		c.note("the volume %s is detached, and its data stays", cmp.Or(v, "without a name"))
 	}
 }
