@@ -35,7 +35,7 @@ func graph(changes []*change, ph phase, skip func(int) bool) ([]*node, error) {
 	for i := range g.all {
 		for _, word := range g.all[i].after {
 			for _, giver := range g.givers[word] {
-				if giver != i {
+				if g.all[giver].change != g.all[i].change { // within a change the chain says it all
 					g.edge(giver, i)
 				}
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -50,7 +49,7 @@ func (d *comparison) replaceServer(name string, want fleet.Server, have fleet.Ac
 	again := d.makeServer(c, name, want)
 	// The old server is lost before the new one is ordered: what can be known
 	// to keep it from being made is found out first.
-	check := step{after: d.neededFirst(again[0], end), do: func(ctx context.Context, r *run) error {
+	check := step{after: d.neededFirst(name, again[0]), do: func(ctx context.Context, r *run) error {
 		order := want
 		order.Locations = d.places(&change{}, name)
 		return r.provider.CheckOrder(ctx, order)
@@ -78,15 +77,12 @@ func (d *comparison) roomFor(name string, want fleet.Server) bool {
 }
 
 // neededFirst is what has to be there before the old server goes: all that the
-// new one needs, but for what only the old one's end gives.
-func (d *comparison) neededFirst(create step, end []step) []string {
+// new one needs, but for an address that is replaced once the old one is gone.
+func (d *comparison) neededFirst(name string, create step) []string {
 	return slices.DeleteFunc(slices.Clone(create.after), func(word string) bool {
-		for _, s := range end {
-			for _, given := range s.gives {
-				ip, _ := strings.CutPrefix(given, unassigned(""))
-				if word == given || word == made(plans.KindPrimaryIP, ip) && d.primaryIPReplaced(ip) {
-					return true
-				}
+		for ip, have := range d.actual.PrimaryIPs {
+			if have.Server == name && d.primaryIPReplaced(ip) && word == made(plans.KindPrimaryIP, ip) {
+				return true
 			}
 		}
 		return false
