@@ -34,7 +34,7 @@ func taken(t *testing.T, err error) *hetzner.LockTakenError {
 func lost(t *testing.T, err error) {
 	t.Helper()
 	var gone *hetzner.LockLostError
-	if p := asProblem(t, err); !errors.As(err, &gone) || p.Code != problem.Refused {
+	if p := asProblem(t, err); !errors.As(err, &gone) || p.Code != problem.Refused || !strings.Contains(problem.Text(err), "somebody broke it") {
 		t.Fatalf("got %v, want a lock that was lost", err)
 	}
 }

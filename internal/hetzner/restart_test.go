@@ -3,12 +3,14 @@ package hetzner
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
 
@@ -71,5 +73,33 @@ func TestOrderWhoseStartMetAnother(t *testing.T) {
 		if got := strings.Count(strings.Join(api.asked, "\n"), "poweron"); got != starts {
 			t.Errorf("%s: %d starts, want %d", ending, got, starts)
 		}
+	}
+}
+
+// A new name that costs a firewall its rules does not leave it without them.
+func TestRulesSurviveANewName(t *testing.T) {
+	const rules = `[{"direction":"in","protocol":"icmp","source_ips":["0.0.0.0/0"],"destination_ips":[]}]`
+	set := ""
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.Method + " " + r.URL.Path {
+		case "GET /firewalls/1":
+			_, _ = fmt.Fprintf(w, `{"firewall":{"id":1,"name":"old","labels":{"flotilla/fleet":"acme"},"rules":%s}}`, rules)
+		case "PUT /firewalls/1":
+			_, _ = fmt.Fprint(w, `{"firewall":{"id":1,"name":"new","labels":{"flotilla/fleet":"acme"},"rules":[]}}`)
+		case "POST /firewalls/1/actions/set_rules":
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			set = string(body)
+			_, _ = fmt.Fprint(w, `{"actions":[{"id":2,"status":"success"}]}`)
+		}
+	})
+	if err := c.Rename(context.Background(), plans.KindFirewall, 1, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(set, `"icmp"`) || !strings.Contains(set, "0.0.0.0/0") {
+		t.Errorf("rules set to %q", set)
 	}
 }
