@@ -74,7 +74,9 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 			return plans.Plan{}, err
 		}
 	}
-	hosts, hostGaps, hostWarnings := planner.Hosts(baseHosts, headHosts, facts)
+	hosts, hostGaps, hostWarnings := planner.Compare(baseHosts, headHosts, planner.Known{
+		Facts: facts, Logins: f.logins(ctx, baseTree, headTree, baseHosts, headHosts),
+	})
 	input.Hosts = hosts
 	missing, warnings = append(missing, hostGaps...), append(warnings, hostWarnings...)
 	if opts.Only != OnlyHosts {
