@@ -44,7 +44,7 @@ func otherRows() []row {
 		{name: "volume location", edit: volume("spare", func(v *fleet.Volume) { v.Location = "fsn1" }), want: []string{
 			"volume spare replace location:nbg1→fsn1! <replace> <data>",
 		}},
-		{name: "volume to another server", edit: volume("wal", func(v *fleet.Volume) { v.Server = "gate" }), want: []string{"volume wal update server:db→gate"}},
+		{name: "volume to another server", edit: volume("wal", func(v *fleet.Volume) { v.Server = "gate" }), want: []string{"volume wal update server:db→gate <data> # it leaves db before the hosts are switched"}},
 		{name: "volume attached", edit: volume("spare", func(v *fleet.Volume) { v.Server = "gate" }), want: []string{"volume spare update server:→gate"}},
 		{
 			name: "volume detached", edit: volume("wal", func(v *fleet.Volume) { v.Server, v.Location = "", "nbg1" }),

@@ -97,3 +97,40 @@ func TestPlaceholdersAreUnique(t *testing.T) {
 		t.Error("takes real addresses for placeholders")
 	}
 }
+
+// Public addresses that are declared by name are known before the server is;
+// those that a server gives up or gets anew are not.
+func TestFactsOfPublicNet(t *testing.T) {
+	server := func(net fleet.PublicNet) fleet.Server { return fleet.Server{PublicNet: net} }
+	f := fleet.Fleet{
+		Servers: map[string]fleet.Server{
+			"named":  server(fleet.PublicNet{EnableIPv4: true, IPv4: "ip"}),
+			"hidden": server(fleet.PublicNet{}),
+			"loses":  server(fleet.PublicNet{EnableIPv4: true}),
+			"stays":  server(fleet.PublicNet{EnableIPv6: true}),
+			"moved":  server(fleet.PublicNet{EnableIPv4: true}),
+			"anew":   server(fleet.PublicNet{EnableIPv4: true, IPv4: "type"}),
+		},
+		PrimaryIPs: map[string]fleet.PrimaryIP{"ip": {Type: "ipv4"}, "type": {Type: "ipv4"}},
+		Moved:      []fleet.Move{{Section: "servers", From: "old", To: "moved"}},
+	}
+	actual := fleet.Account{
+		Servers: map[string]fleet.AccountServer{
+			"loses": {IPv4: "88.0.0.1", PublicNet: fleet.AccountPublicNet{IPv4ID: 1, IPv4Name: "ip"}},
+			"stays": {IPv4: "88.0.0.2", IPv6: "2a01::1", PublicNet: fleet.AccountPublicNet{IPv4ID: 2, IPv6ID: 3}},
+			"old":   {IPv4: "88.0.0.4", PublicNet: fleet.AccountPublicNet{IPv4ID: 4}},
+		},
+		PrimaryIPs: map[string]fleet.AccountPrimaryIP{"ip": {Type: "ipv4", IP: "88.0.0.1"}, "type": {Type: "ipv6", IP: "2a01::9"}},
+	}
+	got := provision.Facts(f, actual, provision.Options{})
+	for name, want := range map[string]string{"named": "88.0.0.1  true", "hidden": "  true", "stays": " 2a01::1 true", "moved": "88.0.0.4  true"} {
+		if text := fmt.Sprint(got[name].IPv4, " ", got[name].IPv6, " ", got[name].Known); text != want {
+			t.Errorf("%s: %q, want %q", name, text, want)
+		}
+	}
+	for _, name := range []string{"loses", "anew"} {
+		if f := got[name]; f.Known || !provision.IsPlaceholder(f.IPv4) || f.IPv6 != "" {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}

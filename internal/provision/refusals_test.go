@@ -288,6 +288,22 @@ func TestOrderIsCheckedBeforeTheOldServerGoes(t *testing.T) {
 	w.sound(t)
 }
 
+// A power-off whose answer was lost leaves no server off.
+func TestLostAnswerOfPowerOff(t *testing.T) {
+	w := applied(t, base())
+	head := base()
+	server("db", func(s *fleet.Server) { s.ServerType = "cx32" })(&head)
+	actual := account(t, w, head)
+	w.failAt, w.after = w.calls+1, true
+	if _, _, err := provision.Expand(context.Background(), w, head, actual, provision.Options{}, progress.Discard); !errors.Is(err, errCut) {
+		t.Errorf("got %v", err)
+	}
+	if last := w.log[len(w.log)-2:]; !slices.Equal(last, []string{"power off", "power on"}) || w.serverNamed("db").Status != "running" {
+		t.Errorf("the server is %s after %q", w.serverNamed("db").Status, last)
+	}
+	w.sound(t)
+}
+
 // A cancelled run ends the power cycle that it has begun, and begins nothing.
 func TestCancelWhileOff(t *testing.T) {
 	w := applied(t, base())

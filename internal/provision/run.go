@@ -134,8 +134,8 @@ func (r *run) step(ctx context.Context, s owned) error {
 // again whatever became of them.
 func (r *run) powerCycle(ctx context.Context, n *node) {
 	id := r.id(plans.KindServer, n.cycle)
-	if err := r.provider.PowerOff(ctx, id); err != nil {
-		r.end(n.steps[0], err)
+	if err := r.provider.PowerOff(ctx, id); err != nil { // it may be off all the same
+		r.end(n.steps[0], errors.Join(err, r.provider.PowerOn(ctx, id)))
 		return
 	}
 	var failed error

@@ -142,6 +142,8 @@ func (d *comparison) volumeServer(c *change, name string, want fleet.Volume, hav
 	d.besideServer(c, have.Location, want.Server)
 	var steps []step
 	if have.Server != "" && !remade {
+		c.risk(plans.RiskData)
+		c.note("it leaves %s before the hosts are switched: what uses it there has to have stopped", have.Server)
 		steps = append(steps, detachVolume(name, have.Server, expand))
 	}
 	steps = append(steps, step{
