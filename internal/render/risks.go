@@ -120,6 +120,9 @@ func hostRisk(h plans.Host, risk plans.Risk) []riskItem {
 	case plans.RiskReboot:
 		out = append(out, riskItem{After: "(" + h.Reboot + ")"})
 	case plans.RiskAccess:
+		if len(h.Lockout) > 0 {
+			out = append(out, riskItem{Before: "the deploy's way in"})
+		}
 		for _, u := range h.Users {
 			out = append(out, accessRisk(u)...)
 		}
