@@ -99,6 +99,9 @@ in
     hosts = byName names (name: deploymentOf (nodeOf name));
   };
   deployment = deploymentOf (nodeOf host);
+  keys = builtins.mapAttrs
+    (_: key: { inherit (key) text keyFile keyCommand path user group permissions uploadAt; })
+    ((nodeOf host).config.deployment.keys or { });
   system = systemOf true host;
   bare = systemOf false host;
 }

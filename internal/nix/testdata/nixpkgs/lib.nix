@@ -34,7 +34,7 @@ let
       value =
         if final == [ ] then throw "The option `${show loc}' is used but not defined."
         else if wrong != [ ] then throw "A definition for option `${show loc}' is not of type `${o.type.description}'. Definition values:\n- In `${(head wrong).file}'"
-        else o.type.merge loc final;
+        else (o.apply or (v: v)) (o.type.merge loc final);
     };
 
   level = loc: options: defs:
