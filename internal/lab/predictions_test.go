@@ -55,7 +55,8 @@ func TestPredictions(t *testing.T) {
 	h.switchTo(old.OutPath.String(), "test")
 	// What the old system starts by hand only.
 	h.sh("systemctl start socketed.service; systemctl is-active socketed.service")
-	active := strings.Fields(h.sh("systemctl list-units --state=active,activating --plain --no-legend | cut -d ' ' -f 1"))
+	before := h.runs()
+	active := slices.Sorted(maps.Keys(before))
 
 	at := func(s plans.System) map[string]plans.Evaluation {
 		return map[string]plans.Evaluation{"machine": {System: s}}
@@ -68,12 +69,7 @@ func TestPredictions(t *testing.T) {
 
 	out, _ := h.switchTo(new.OutPath.String(), "test")
 	happened := effectsIn(out)
-	after := strings.Fields(h.sh("systemctl list-units --state=active,activating --plain --no-legend | cut -d ' ' -f 1"))
-	for _, unit := range after {
-		if _, told := happened[unit]; !told && !slices.Contains(active, unit) {
-			happened[unit] = plans.EffectStart
-		}
-	}
+	observe(happened, before, h.runs())
 	if len(happened) < 10 {
 		t.Fatalf("the switch did only %v: the test shows little", happened)
 	}
@@ -119,17 +115,17 @@ func effectsIn(out string) map[string]plans.Effect {
 
 // judgePredictions wants every effect told, and nothing told that was not.
 // Where nobody looked, "if running" may be said of what did not run.
-func judgePredictions(t *testing.T, units []plans.Unit, happened map[string]plans.Effect, looked bool, active []string) {
+func judgePredictions(t *testing.T, units []plans.Unit, happened map[string]plans.Effect, looked bool, active []string) (s score) {
 	t.Helper()
 	told := map[string]plans.Unit{}
 	for _, u := range units {
 		told[u.Name] = u
 	}
-	hits := 0
 	for _, unit := range slices.Sorted(maps.Keys(happened)) {
 		if strings.HasSuffix(unit, ".target") {
 			continue
 		}
+		s.effects++
 		effect := happened[unit]
 		u, ok := told[unit]
 		if !ok {
@@ -148,7 +144,7 @@ func judgePredictions(t *testing.T, units []plans.Unit, happened map[string]plan
 		case u.Certainty == plans.Unsure:
 			t.Errorf("%s: %s, and the plan does not know", unit, effect)
 		default:
-			hits++
+			s.hits++
 		}
 	}
 	for _, u := range units {
@@ -156,7 +152,65 @@ func judgePredictions(t *testing.T, units []plans.Unit, happened map[string]plan
 		if did || u.Effect == plans.EffectNothing || !looked && (!slices.Contains(active, u.Name) || strings.Contains(u.Name, "@.")) {
 			continue
 		}
+		s.wrong++
 		t.Errorf("%s: the plan says %s (%s, %s), and nothing happened", u.Name, u.Effect, u.Certainty, u.Why)
 	}
-	t.Logf("%d effects, %d told rightly", len(happened), hits)
+	t.Log(s)
+	return s
+}
+
+// score counts what happened to units, what of it was told rightly, and what
+// was told and did not happen.
+type score struct{ effects, hits, wrong int }
+
+func (s *score) add(o score) {
+	s.effects, s.hits, s.wrong = s.effects+o.effects, s.hits+o.hits, s.wrong+o.wrong
+}
+
+func (s score) String() string {
+	return fmt.Sprintf("%d of %d effects told rightly, %d told wrongly", s.hits, s.effects, s.wrong)
+}
+
+// runs gives the units that run, each with the number of its run.
+func (h host) runs() map[string]string {
+	h.t.Helper()
+	runs := map[string]string{}
+	for block := range strings.SplitSeq(h.sh("systemctl show -p Id -p InvocationID -p ActiveState '*'"), "\n\n") {
+		fields := map[string]string{}
+		for line := range strings.Lines(block) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			fields[name] = value
+		}
+		if state := fields["ActiveState"]; state == "active" || state == "activating" || state == "reloading" {
+			runs[fields["Id"]] = fields["InvocationID"]
+		}
+	}
+	return runs
+}
+
+// observe adds what a switch did without a word: units that systemd took along,
+// and those that targets started.
+func observe(happened map[string]plans.Effect, before, after map[string]string) {
+	of := func(unit string) bool { // others come and go by themselves
+		return slices.Contains([]string{".service", ".socket", ".timer", ".path", ".mount", ".automount", ".swap"}, filepath.Ext(unit))
+	}
+	for unit, run := range before {
+		now, runs := after[unit]
+		if _, told := happened[unit]; told || !of(unit) {
+			continue
+		}
+		switch {
+		case !runs:
+			happened[unit] = plans.EffectStop
+		case now != run:
+			happened[unit] = plans.EffectRestart
+		}
+	}
+	for unit := range after {
+		if _, told := happened[unit]; !told && of(unit) {
+			if _, ran := before[unit]; !ran {
+				happened[unit] = plans.EffectStart
+			}
+		}
+	}
 }
