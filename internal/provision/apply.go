@@ -55,6 +55,7 @@ func Expand(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet.A
 func Contract(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet.Account, o Options, sink progress.Sink) (
 	[]plans.ResourceResult, error,
 ) {
+	o.Rebuild, o.Replace = nil, nil // that was Expand's
 	d := compare(desired, actual, o)
 	r := newRun(p, d, contract, sink)
 	refused := slices.Clone(d.refused)

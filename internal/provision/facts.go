@@ -47,7 +47,8 @@ func IsPlaceholder(address string) bool {
 // are placeholders: valid, unique, and the same in every plan as far as names
 // allow, because each starts from a hash of its server's name. Declared values,
 // and primary IPs that exist, are always the real ones. Known is false for a
-// server with at least one placeholder.
+// server with at least one placeholder. Options.Replace is for the time before
+// Expand: afterwards the servers that it names are there.
 func Facts(desired fleet.Fleet, actual fleet.Account, o Options) fleet.Facts {
 	d := &comparison{desired: desired, options: o}
 	d.actual, d.renamed, _ = moved(desired, actual)

@@ -346,3 +346,19 @@ func TestLastWishes(t *testing.T) {
 	}
 	w.sound(t)
 }
+
+// What Contract does for a rebuilt server is no rebuild.
+func TestContractOfWhatWasRebuilt(t *testing.T) {
+	w := applied(t, base())
+	head := base()
+	server("db", func(s *fleet.Server) { s.Image, s.Backups = "debian-13", false })(&head)
+	o := provision.Options{Rebuild: []string{"db"}, AllowDestroy: []string{"db"}}
+	results, err := apply(context.Background(), w, head, o)
+	if err != nil {
+		t.Fatal(problem.Text(err))
+	}
+	if len(results) != 2 || results[0].Action != plans.Rebuild || results[1].Action != plans.Update || w.serverNamed("db").Built != 2 {
+		t.Errorf("built %d times: %+v", w.serverNamed("db").Built, results)
+	}
+	settled(t, w, head)
+}
