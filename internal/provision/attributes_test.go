@@ -137,7 +137,7 @@ func chosen(line string) string {
 	for i, word := range words {
 		name, value, _ := strings.Cut(word, ":")
 		old, next, _ := strings.Cut(value, "→")
-		for _, prefix := range []string{"10.8.1.2", "88.0.", "2a01:"} {
+		for _, prefix := range []string{"10.8.1.2", "88.0.", "88.15.", "2a01:"} {
 			if strings.HasPrefix(old, prefix) {
 				words[i] = name + ":*→" + next
 			}

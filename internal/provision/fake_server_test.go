@@ -87,9 +87,9 @@ func (w *fake) CreateServer(ctx context.Context, o fleet.ServerOrder, userData s
 
 // automatic gives a server an address that comes and goes with it.
 func (w *fake) automatic(t *thing, family string) {
-	id := t.ID*10 + 4
+	id := t.ID*10 + 1000004 // far from those that are counted up
 	if family == "ipv6" {
-		id = t.ID*10 + 6
+		id = t.ID*10 + 1000006
 	}
 	for w.all[id] != nil {
 		id += 1000000
