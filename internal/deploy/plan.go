@@ -239,11 +239,6 @@ func (f *Flow) pendingHosts(ctx context.Context, w *workspace, evaluator *nix.Ev
 			deployed = evaluator.Evaluate(ctx, old.source(facts, false), hosts, f.Sink)
 		}
 		changes, gaps, _ := planner.Hosts(deployed, wanted, facts)
-		for i := range changes {
-			if account.Servers[changes[i].Name].Published.Held {
-				changes[i].Notes = append(changes[i].Notes, "held: a deploy does not touch it until it is released")
-			}
-		}
 		pending = append(pending, changes...)
 		missing = append(missing, gaps...)
 	}

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	glob "path"
@@ -66,7 +67,15 @@ func (r *review) lockout(old *plans.System, new plans.System, login Login) {
 		reasons = append(reasons, fmt.Sprintf("user %s has no SSH key left", login.user()))
 	}
 	r.Lockout = reasons
+	if old != nil && old.Deployment.TargetPort != new.Deployment.TargetPort && len(shutPort(*old, login)) > 0 && len(shutPort(new, login)) == 0 {
+		r.SSHMoves = append(r.SSHMoves, fmt.Sprintf("the deploy calls port %d, where what runs now does not answer: it cannot get in to switch", login.port(new)))
+	}
 	r.access = r.access || len(reasons) > 0
+}
+
+// port is where the deploy calls.
+func (l Login) port(s plans.System) int {
+	return cmp.Or(l.Port, s.Deployment.TargetPort, sshPort)
 }
 
 func (l Login) user() string {
@@ -97,9 +106,7 @@ func shutPort(s plans.System, login Login) []string {
 	case port == 0 && len(s.SSHD.Ports) > 0 && !slices.Contains(s.SSHD.Ports, sshPort) && !listensOn(s.Services.SSHListen, sshPort):
 		reasons = append(reasons, fmt.Sprintf("SSH listens on port %s, and deployment.targetPort does not say so", numbers(s.SSHD.Ports)))
 	}
-	if port == 0 {
-		port = sshPort
-	}
+	port = login.port(s)
 	if !letsIn(s.Firewall, port) {
 		reasons = append(reasons, fmt.Sprintf("the firewall does not let port %d in", port))
 	}

@@ -117,6 +117,25 @@ func TestLockout(t *testing.T) {
 	}
 }
 
+// A deploy that calls where the running system does not listen yet cannot
+// bring the system that does.
+func TestSSHMoves(t *testing.T) {
+	moved := func(s *plans.System) {
+		s.SSHD.Ports = []int{2222}
+		s.Firewall.Ports.TCP = []string{"2222"}
+		s.Deployment.TargetPort = 2222
+		s.Services.SSHListen = []string{"10.0.0.1:2222"}
+	}
+	h := compare(t, Known{Logins: map[string]Login{"web": {Port: 2222}}}, moved)
+	want := []string{
+		"port 22 → 2222", "listens on all addresses → 10.0.0.1:2222",
+		"the deploy calls port 2222, where what runs now does not answer: it cannot get in to switch",
+	}
+	if diff := cmp.Diff(want, h.SSHMoves); diff != "" || h.Lockout != nil {
+		t.Errorf("lockout %q, moves (-want +got):\n%s", h.Lockout, diff)
+	}
+}
+
 func TestLockoutOfANewHost(t *testing.T) {
 	deploy, _ := key(t, 2, "deploy")
 	s := healthy(t)

@@ -111,7 +111,8 @@ type Input struct {
 func Assemble(in Input) plans.Plan {
 	return plans.Plan{
 		Version: plans.Version, Fleet: in.Fleet, Base: in.Base, Head: in.Head,
-		This: part(in.Resources, in.Hosts), Pending: part(in.PendingResources, in.PendingHosts),
+		This:     part(in.Resources, standing(in.Hosts, in.Current)),
+		Pending:  part(in.PendingResources, standing(in.PendingHosts, in.Current)),
 		Complete: len(in.Missing) == 0, Missing: notNil(in.Missing), Warnings: notNil(in.Warnings), Current: in.Current,
 	}
 }
