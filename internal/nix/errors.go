@@ -114,9 +114,10 @@ func (o *opened) explain(host string, err error) *problem.Problem {
 
 func (o *opened) inOwnWords(w own) *problem.Problem {
 	at := o.position(w.File, w.Line, w.Column)
-	p := &problem.Problem{Summary: o.relative(w.Message), At: at, Source: o.sourceLines(at)}
+	first, rest, _ := strings.Cut(o.relative(harmless(w.Message)), "\n")
+	p := &problem.Problem{Summary: first, Detail: rest, At: at, Source: o.sourceLines(at)}
 	if w.Hint != "" {
-		p.Hints = []string{w.Hint}
+		p.Hints = []string{harmless(w.Hint)}
 	}
 	return p
 }

@@ -163,3 +163,26 @@ func TestFlakeKnowsItsRevision(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A flake may lie below the repository's root, beside a flotilla.yaml that does.
+func TestFlakeInAFolder(t *testing.T) {
+	s := flakeRepo(t, map[string]string{
+		"fleets/one/flake.nix":  `{ ` + inputs(t) + ` outputs = { self, nixpkgs }: { nixosConfigurations.web = nixpkgs.lib.nixosSystem { system = "x86_64-linux"; modules = [ ../../web.nix { environment.etc.own.text = builtins.readFile "${self}/own"; } ]; }; }; }`,
+		"fleets/one/flake.lock": lock(t, labTree(t)),
+		"fleets/one/own":        "own",
+		"web.nix":               `{ environment.etc.shared.source = ./web.txt; }`,
+		"web.txt":               "shared",
+	})
+	s.Prefix, s.Hive = "fleets", fleet.Hive{Flake: "./one"}
+	for _, s.Trusted = range []bool{false, true} {
+		got := system(t, s, "web")
+		if etc(t, got, "own") != "own" || etc(t, got, "shared") != "shared" {
+			t.Errorf("trusted %v: etc is %+v", s.Trusted, got.Etc)
+		}
+	}
+	s.Hive.Flake = "two"
+	_, err := evaluator(t, Options{}).Hosts(t.Context(), s)
+	if problems := problem.All(err); len(problems) != 1 || problems[0].At.File != "fleets/two/flake.nix" {
+		t.Errorf("a flake that is not there: %v", err)
+	}
+}

@@ -195,7 +195,7 @@ func TestUntrustedFlakeSeesNothing(t *testing.T) {
 		"fetched file":        {`builtins.readFile (builtins.fetchurl "file://` + secret + `")`, ""},
 		"fetched git":         {`toString (builtins.fetchGit { url = "file://` + outside + `"; })`, ""},
 		"imported derivation": {`builtins.readFile (derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "cat ` + secret + ` > $out" ]; })`, ""},
-		"facts of ours":       {`toString (builtins.attrNames (builtins.readDir /tmp))`, ""},
+		"other folder":        {`toString (builtins.attrNames (builtins.readDir /etc))`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := flakeRepo(t, map[string]string{"flake.nix": `{ ` + inputs(t) + ` outputs = { self, nixpkgs }: { nixosConfigurations.web = nixpkgs.lib.nixosSystem { system = "x86_64-linux"; modules = [ { environment.etc.x.text = ` + c.expression + `; } ]; }; }; }`})
@@ -268,4 +268,27 @@ func FuzzLock(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a tree can read of ours does not let it speak in our name.
+func TestTheMarkIsNotReadable(t *testing.T) {
+	s := hive(t, `{ web = { name, fleet, ... }: { environment.etc.x.text =
+  let ours = builtins.dirOf (builtins.dirOf (builtins.unsafeGetAttrPos "servers" fleet).file); in
+  builtins.readFile (ours + "/input.json") + builtins.readFile (ours + "/expr/eval.nix"); }; }`)
+	e := evaluator(t, Options{})
+	o, err := e.open(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
+	if err := e.prepare(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	got := e.one(t.Context(), o, "web")
+	if got.Err != nil {
+		t.Fatal(problem.Text(got.Err))
+	}
+	if text := etc(t, got.System, "x"); strings.Contains(text, strings.TrimSpace(o.mark)) || !strings.Contains(text, "hive.nix") {
+		t.Errorf("it reads %q", text)
+	}
 }

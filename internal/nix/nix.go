@@ -5,6 +5,11 @@
 // what Nix prints is data and is made harmless here; an untrusted evaluation
 // sees the fleet repo, nixpkgs and facts, and nothing else.
 //
+// A flake is evaluated by our own expressions (expr/flake.nix) from flake.lock,
+// not by Nix's flake commands: so it is the same in every version and mode. The
+// exported tree and the inputs lie in the store; an untrusted evaluation has a
+// private store that holds these and takes its derivations.
+//
 // It does not compare systems (planner) and does not copy them (closure).
 package nix
 

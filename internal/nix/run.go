@@ -47,7 +47,7 @@ func (e *Evaluator) evalOnce(ctx context.Context, o *opened, attribute, host str
 
 	args := []string{"--eval", "--strict", "--json", "--show-trace", "--log-format", "internal-json"}
 	args = append(args, e.modeArgs(o)...)
-	args = append(args, "--argstr", "input", o.inputFile())
+	args = append(args, "--argstr", "input", o.inputFile(), "--argstr", "mark", o.mark)
 	if host != "" {
 		args = append(args, "--argstr", "host", host)
 	}

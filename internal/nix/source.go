@@ -166,9 +166,9 @@ func (o *opened) write() error {
 	return nil
 }
 
-// input is what eval.nix reads.
+// input is what eval.nix reads, as the evaluated tree could too: the mark is
+// not in it.
 type input struct {
-	Mark  string           `json:"mark"`
 	Facts string           `json:"facts"` // folder with one <server>.json for each server
 	File  string           `json:"file"`  // hive.nix or flake.nix
 	Lock  map[string]*node `json:"lock"`  // nil: File is a hive
@@ -177,7 +177,7 @@ type input struct {
 // writeInput writes it in one step: evaluations that run meanwhile see the old
 // or the new.
 func (o *opened) writeInput() error {
-	in := input{Mark: o.mark, Facts: o.factsDir(), File: o.file}
+	in := input{Facts: o.factsDir(), File: o.file}
 	if o.flake != nil {
 		in.Lock = o.flake.nodes
 	}

@@ -5,6 +5,7 @@
 # reads every attribute of a configuration with `or`, and asks nothing of
 # nixpkgs but `lib`, `path` and nixos/lib/eval-config.nix.
 { input # a JSON file with what to evaluate, as a string; package nix has its shape
+, mark # a word nobody can guess; starts what is meant for the caller
 , host ? null # the host that `system`, `deployment` and `keys` are about
 }:
 let
@@ -13,7 +14,7 @@ let
     stringLength substring toJSON trace unsafeDiscardStringContext;
 
   given = fromJSON (readFile (/. + input));
-  words = import ./words.nix { inherit (given) mark file; };
+  words = import ./words.nix { inherit mark; inherit (given) file; };
   inherit (words) byName fail list;
 
   # Each file is read when somebody looks into that server, and not before.
@@ -22,7 +23,7 @@ let
       let name = substring 0 (stringLength file - 5) file; in
       {
         inherit name;
-        value = trace "${given.mark}${name}" (fromJSON (readFile (/. + "${given.facts}/${file}")));
+        value = trace "${mark}${name}" (fromJSON (readFile (/. + "${given.facts}/${file}")));
       })
     (attrNames (readDir (/. + given.facts))));
 
@@ -37,7 +38,7 @@ let
 
   nodeOf = name:
     if elem name names then hive.node name
-    else if misnamed ? ${name} then throw "${given.mark}${toJSON misnamed.${name}}"
+    else if misnamed ? ${name} then throw "${mark}${toJSON misnamed.${name}}"
     else fail {
       message = "the hive has no host ${toJSON name}";
       hint = "It has: ${list names}.";
