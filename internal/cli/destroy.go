@@ -31,6 +31,7 @@ Exit codes: 0 destroyed · 1 error · 5 refused (not approved, locked, protected
 			if !yes {
 				o.Approve = s.approveDestroy
 			}
+			o.Draining = s.draining
 			result, err := flow.Destroy(cmd.Context(), o)
 			done()
 			return s.showResult(result, err)

@@ -62,8 +62,8 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	return int(code)
 }
 
-// signals makes the two-step interrupt: the first lets hosts in hand end and
-// begins no other, the second cancels.
+// signals makes the two-step interrupt: the first lets what is in hand end and
+// begins nothing more, the second cancels.
 func (s *shell) signals() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	draining := make(chan struct{})
@@ -77,7 +77,7 @@ func (s *shell) signals() (context.Context, func()) {
 			return
 		}
 		close(draining)
-		_, _ = fmt.Fprintln(s.err, "interrupted: hosts in hand are brought to an end, no other is begun (again to cancel)")
+		_, _ = fmt.Fprintln(s.err, "interrupted: what is in hand is brought to an end, nothing more is begun (again to cancel)")
 		select {
 		case <-received:
 		case <-time.After(drainTime):

@@ -73,7 +73,7 @@ func (f *Flow) adopt(ctx context.Context, opts AdoptOptions, a *Adopted) error {
 		if err := lock.check(); err != nil {
 			return err
 		}
-		ctx, stop := lock.until(ctx)
+		ctx, stop := lock.until(ctx, nil)
 		defer stop()
 		if len(names) > 0 {
 			a.Result.Resources, err = provision.Adopt(ctx, client, t.Fleet, account, names, f.Sink)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
@@ -133,5 +134,58 @@ func TestWithoutPrices(t *testing.T) {
 	}
 	if result, err := f.Deploy(t.Context(), Options{Only: OnlyInfra}); err != nil || len(result.Resources) != 3 {
 		t.Errorf("deploy: %+v, %v", result, err)
+	}
+}
+
+// The first interrupt ends the work at the provider, too: what is in hand is
+// brought to its end, nothing more is made or destroyed.
+func TestInterruptAtTheProvider(t *testing.T) {
+	// The servers come after the network, and go before it.
+	server, dir := labAPI(t), fleetRepo(t, strings.ReplaceAll(raceFleet, "location: nbg1", "location: nbg1, networks: {private: {}}")+
+		"networks: {private: {ip_range: 10.0.0.0/16, subnets: [{network_zone: eu-central, ip_range: 10.0.1.0/24}]}}\n")
+	env := map[string]string{"HCLOUD_TOKEN": labToken, "HCLOUD_ENDPOINT": server.URL + "/v1"}
+	getenv := func(k string) string { return env[k] }
+	interrupt := func(do func(progress.Sink, <-chan struct{}) (plans.Result, error)) plans.Result {
+		t.Helper()
+		sink := &interrupter{draining: make(chan struct{})}
+		result, err := do(sink, sink.draining)
+		if problem.CodeOf(err) != problem.Cancelled || result.ExitCode != problem.Cancelled {
+			t.Errorf("exit code %d: %v", result.ExitCode, err)
+		}
+		done := 0
+		for _, r := range result.Resources {
+			if r.Done {
+				done++
+			}
+		}
+		if done == 0 || done == len(result.Resources) {
+			t.Errorf("%d of %d changes made", done, len(result.Resources))
+		}
+		return result
+	}
+	deploy := func(sink progress.Sink, draining <-chan struct{}) (plans.Result, error) {
+		return (&Flow{Dir: dir, Getenv: getenv, Sink: sink, By: "run"}).Deploy(t.Context(), Options{Only: OnlyInfra, Draining: draining})
+	}
+	interrupt(deploy)
+	if result, err := deploy(progress.Discard, nil); err != nil || len(result.Resources) == 0 {
+		t.Fatalf("again: %+v, %v", result, err)
+	}
+	interrupt(func(sink progress.Sink, draining <-chan struct{}) (plans.Result, error) {
+		return (&Flow{Dir: dir, Getenv: getenv, Sink: sink, By: "run"}).Destroy(t.Context(), DestroyOptions{AllowDestroy: []string{"web", "db", "private"}, Draining: draining})
+	})
+}
+
+// interrupter interrupts a run when its first change is made.
+type interrupter struct {
+	once     sync.Once
+	draining chan struct{}
+}
+
+func (i *interrupter) Event(e progress.Event) {
+	if e.Step == progress.Provision && e.Kind == progress.End {
+		i.once.Do(func() {
+			close(i.draining)
+			time.Sleep(50 * time.Millisecond) // the run is told by another goroutine
+		})
 	}
 }

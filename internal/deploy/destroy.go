@@ -20,6 +20,8 @@ type DestroyOptions struct {
 	// Approve is asked once, with all that goes. Its approval is the leave for
 	// everything; nil: only AllowDestroy counts.
 	Approve func(Intent) error
+	// Draining ends when nothing more may be begun (first interrupt).
+	Draining <-chan struct{}
 }
 
 // Destroy takes away all that the fleet owns at the provider. What is
@@ -62,7 +64,7 @@ func (f *Flow) destroy(ctx context.Context, opts DestroyOptions, result *plans.R
 		if err := lock.check(); err != nil {
 			return err
 		}
-		ctx, stop := lock.until(ctx)
+		ctx, stop := lock.until(ctx, opts.Draining)
 		defer stop()
 		resources, err := provision.Contract(ctx, client, nothing, actual, leave, f.Sink)
 		result.Resources = resources

@@ -47,7 +47,7 @@ func (d *deployment) expand(ctx context.Context) error {
 	if err := d.lock.check(); err != nil {
 		return err
 	}
-	ctx, stop := d.lock.until(ctx)
+	ctx, stop := d.lock.until(ctx, d.opts.Draining)
 	defer stop()
 	d.restarted = provision.Restarted(provision.Diff(desired, actual, d.leave()))
 	account, resources, err := provision.Expand(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
@@ -71,7 +71,7 @@ func (d *deployment) contract(ctx context.Context) error {
 	if !d.provisions() {
 		return nil
 	}
-	ctx, stop := d.lock.until(ctx)
+	ctx, stop := d.lock.until(ctx, d.opts.Draining)
 	defer stop()
 	desired, actual := d.infrastructure()
 	resources, err := provision.Contract(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)

@@ -59,13 +59,16 @@ func (h *hold) check() error {
 	}
 }
 
-// until gives a context that also ends when the lock is lost.
-func (h *hold) until(ctx context.Context) (context.Context, context.CancelFunc) {
+// until gives a context that also ends when the lock is lost, and when
+// draining is closed: nothing more is begun at the provider then.
+func (h *hold) until(ctx context.Context, draining <-chan struct{}) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
 		case <-h.lost():
 			cancel(h.why)
+		case <-draining:
+			cancel(context.Canceled)
 		case <-ctx.Done():
 		}
 	}()

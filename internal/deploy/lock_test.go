@@ -243,7 +243,7 @@ func TestLockIsRenewedOrLost(t *testing.T) {
 
 		broken := func(h *hold) error {
 			_ = locks.BreakLock(t.Context(), locks.held)
-			ctx, stop := h.until(t.Context())
+			ctx, stop := h.until(t.Context(), nil)
 			defer stop()
 			select {
 			case <-ctx.Done():

@@ -24,7 +24,8 @@ type Options struct {
 	LockTimeout time.Duration
 	// Approve is asked once, with what will happen, before anything is changed.
 	Approve func(Intent) error
-	// Draining ends when no further host may begin (first interrupt).
+	// Draining ends when no further host, and nothing more at the provider, may
+	// begin (first interrupt).
 	Draining <-chan struct{}
 }
 
