@@ -151,7 +151,11 @@ func (v *view) network(n *hcloud.Network) fleet.AccountNetwork {
 		DeleteProtection: n.Protection.Delete, Labels: userLabels(n.Labels), ForeignMembers: v.foreigners[n.ID],
 	}
 	for _, s := range n.Subnets {
-		subnet := fleet.Subnet{Type: string(s.Type), NetworkZone: string(s.NetworkZone), IPRange: s.IPRange.String(), VSwitchID: s.VSwitchID}
+		kind := s.Type
+		if kind == hcloud.NetworkSubnetTypeServer {
+			kind = hcloud.NetworkSubnetTypeCloud // the old word for the same
+		}
+		subnet := fleet.Subnet{Type: string(kind), NetworkZone: string(s.NetworkZone), IPRange: s.IPRange.String(), VSwitchID: s.VSwitchID}
 		if owned && has(n.Labels, subnetLabel(subnet.IPRange)) {
 			a.Subnets = append(a.Subnets, subnet)
 		} else {

@@ -19,6 +19,7 @@ import (
 // "selector.…", "rdns.ipv4"), and touches nothing else.
 type Adopter interface {
 	Adopt(ctx context.Context, kind plans.ResourceKind, id int64, parts []string) error
+	SetDeletionLabels(ctx context.Context, server int64, shutdown, snapshot bool) error // as in Provider
 }
 
 // Adopt makes resources that no fleet owns (Account.Unmanaged) this fleet's, by
@@ -48,7 +49,7 @@ func Adopt(ctx context.Context, p Adopter, desired fleet.Fleet, actual fleet.Acc
 			err = &problem.Problem{Summary: "interrupted", Cause: ctx.Err(), Code: problem.Cancelled}
 		}
 		if err == nil {
-			err = progress.For(sink, a.String()).Do(progress.Provision, func() error { return p.Adopt(ctx, a.kind, a.id, a.parts) })
+			err = progress.For(sink, a.String()).Do(progress.Provision, func() error { return a.adopt(ctx, p, desired) })
 			result.Done = err == nil
 			if err != nil {
 				result.Error = err.Error()
@@ -63,6 +64,19 @@ type adoptee struct {
 	ref
 	id    int64
 	parts []string
+}
+
+// adopt also writes what is only known to flotilla.yaml and labels: it would
+// show as a change otherwise.
+func (a adoptee) adopt(ctx context.Context, p Adopter, desired fleet.Fleet) error {
+	if err := p.Adopt(ctx, a.kind, a.id, a.parts); err != nil {
+		return err
+	}
+	s := desired.Servers[a.name]
+	if a.kind != plans.KindServer || !s.ShutdownBeforeDeletion && !s.SnapshotBeforeDestroy {
+		return nil
+	}
+	return p.SetDeletionLabels(ctx, a.id, s.ShutdownBeforeDeletion, s.SnapshotBeforeDestroy)
 }
 
 // adoptees finds what a name means.

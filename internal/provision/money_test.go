@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -111,8 +112,16 @@ func (a *adopter) Adopt(_ context.Context, kind plans.ResourceKind, _ int64, par
 	return a.fail
 }
 
+func (a *adopter) SetDeletionLabels(_ context.Context, server int64, shutdown, snapshot bool) error {
+	a.got = append(a.got, fmt.Sprint("labels of ", server, ": ", shutdown, " ", snapshot))
+	return nil
+}
+
 func TestAdopt(t *testing.T) {
 	f := five()
+	gate := f.Servers["gate"]
+	gate.ShutdownBeforeDeletion, gate.SnapshotBeforeDestroy = true, false
+	f.Servers["gate"] = gate
 	actual := fleet.Account{
 		Servers: map[string]fleet.AccountServer{"db": {}},
 		Unmanaged: []fleet.Unmanaged{
@@ -127,13 +136,13 @@ func TestAdopt(t *testing.T) {
 	results, err := adopt(p, "private", "front", "gate", "db")
 	want := []string{
 		"network subnet.10.0.1.0/24 subnet.10.0.2.0/24 route.10.100.0.0/16", "load_balancer service.443 rdns.ipv4",
-		"primary_ip rdns.ipv4", "server rdns.ipv6",
+		"primary_ip rdns.ipv4", "server rdns.ipv6", "labels of 3: true false",
 	}
 	if diff := cmp.Diff(want, p.got); diff != "" || err != nil || len(results) != 4 || !results[3].Done {
 		t.Errorf("%v, %+v %s", err, results, diff)
 	}
 	p = &adopter{}
-	if _, err := adopt(p, "servers/gate"); err != nil || len(p.got) != 1 {
+	if _, err := adopt(p, "servers/gate"); err != nil || len(p.got) != 2 {
 		t.Errorf("by section: %v, %q", err, p.got)
 	}
 	p = &adopter{}
