@@ -16,6 +16,7 @@ func items(old, new plans.System) []plans.Item {
 	list := databases(a.PostgreSQL, b.PostgreSQL)
 	list = append(list, compareItems(plans.ItemMount, a.Mounts, b.Mounts, mountFields, mountRisk)...)
 	list = append(list, secrets(old, new)...)
+	list = append(list, deploymentKeys(old, new)...)
 	list = append(list, compareItems(plans.ItemContainer, containers(old), containers(new), containerFields, nil)...)
 	list = append(list, compareItems(plans.ItemSite, a.Sites, b.Sites, siteFields, nil)...)
 	list = append(list, compareItems(plans.ItemCertificate, a.Certificates, b.Certificates, certificateFields, nil)...)

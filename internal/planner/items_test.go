@@ -112,6 +112,32 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+func TestDeploymentKeys(t *testing.T) {
+	units := map[string]plans.UnitText{
+		"tls-key.service": {Enabled: true, Text: "[Service]\nExecStart=wait /run/keys/tls\n"},
+		"web.service":     {Enabled: true, Text: "[Unit]\nAfter=tls-key.service\n"},
+		"api.service":     {Enabled: true, Text: "[Service]\nExecStart=api --key /run/keys/tls\n"},
+	}
+	key := plans.KeyFacts{Path: "/run/keys/tls", User: "root", Permissions: "0600", Source: "keyFile"}
+	other := key
+	other.Permissions = "0640"
+	at := func(keys map[string]plans.KeyFacts) plans.System { return plans.System{Units: units, Keys: keys} }
+	with, changed := map[string]plans.KeyFacts{"tls": key}, map[string]plans.KeyFacts{"tls": other}
+	for _, c := range []struct {
+		old, new map[string]plans.KeyFacts
+		want     []string
+	}{
+		{nil, with, []string{"deployment key create tls path=>/run/keys/tls user=>root permissions=>0600 source=>keyFile by api.service,web.service"}},
+		{with, changed, []string{"deployment key update tls permissions=0600>0640 by api.service,web.service"}},
+		{with, nil, []string{"deployment key destroy tls by api.service,web.service"}},
+		{with, with, nil},
+	} {
+		if diff := cmp.Diff(c.want, lines(items(at(c.old), at(c.new)))); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
 func TestMembersOfGroups(t *testing.T) {
 	h := compare(t, Known{}, func(s *plans.System) { s.Services.Groups = map[string][]string{"wheel": {"root", "nobody"}} })
 	if len(h.Users) != 1 || !slices.Equal(h.Users[0].Changes, []string{"group wheel added"}) || !slices.Contains(h.Risks, plans.RiskAccess) {

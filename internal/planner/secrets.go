@@ -25,11 +25,11 @@ func secrets(old, new plans.System) []plans.Item {
 	}
 	for i, item := range list {
 		if item.Action != plans.Destroy {
-			list[i].UsedBy = secretUsers(new, b[item.Name])
+			list[i].UsedBy = secretUsers(new, slices.Concat(b[item.Name].Restarts, b[item.Name].Reloads), b[item.Name].Path)
 			continue
 		}
 		// What the new system still looks for will not be there.
-		list[i].UsedBy = secretUsers(new, plans.SecretFacts{Path: a[item.Name].Path})
+		list[i].UsedBy = secretUsers(new, nil, a[item.Name].Path)
 	}
 	slices.SortStableFunc(list, func(a, b plans.Item) int { return strings.Compare(a.Name, b.Name) })
 	return list
@@ -39,18 +39,36 @@ func secretFields(s plans.SecretFacts) []field {
 	return []field{{"path", s.Path}, {"owner", s.Owner}, {"group", s.Group}, {"mode", s.Mode}}
 }
 
-// secretUsers gives the units that a secret restarts, or that name its path.
-func secretUsers(s plans.System, secret plans.SecretFacts) []string {
+// deploymentKeys compares deployment.keys. Units wait for a key by its path, or
+// by the unit NAME-key.service that is up while it is there.
+func deploymentKeys(old, new plans.System) []plans.Item {
+	list := compareItems(plans.ItemKey, old.Keys, new.Keys, func(k plans.KeyFacts) []field {
+		return []field{{"path", k.Path}, {"user", k.User}, {"group", k.Group}, {"permissions", k.Permissions}, {"uploadAt", k.UploadAt}, {"source", k.Source}}
+	}, nil)
+	for i, item := range list {
+		key := new.Keys[item.Name]
+		if item.Action == plans.Destroy {
+			key = old.Keys[item.Name]
+		}
+		own := item.Name + "-key.service"
+		list[i].UsedBy = slices.DeleteFunc(secretUsers(new, nil, key.Path, own), func(unit string) bool { return unit == own || unit == item.Name+"-key.path" })
+	}
+	return list
+}
+
+// secretUsers gives the units that are known to use a secret, and those that
+// name one of the words.
+func secretUsers(s plans.System, known []string, words ...string) []string {
 	users := map[string]bool{}
-	for _, unit := range slices.Concat(secret.Restarts, secret.Reloads) {
+	for _, unit := range known {
 		users[unit] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Units)) {
 		unit, ok := there(s.Units, name)
-		if !ok || secret.Path == "" {
-			continue
-		}
-		if names(unit.Text, secret.Path) || slices.ContainsFunc(slices.Collect(maps.Values(unit.Files)), func(text string) bool { return names(text, secret.Path) }) {
+		texts := append(slices.Collect(maps.Values(unit.Files)), unit.Text)
+		if ok && slices.ContainsFunc(words, func(word string) bool {
+			return word != "" && slices.ContainsFunc(texts, func(text string) bool { return names(text, word) })
+		}) {
 			users[name] = true
 		}
 	}

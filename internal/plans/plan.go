@@ -159,6 +159,7 @@ const (
 	ItemMount       ItemKind = "file system"
 	ItemDatabase    ItemKind = "database"
 	ItemSecret      ItemKind = "secret"
+	ItemKey         ItemKind = "deployment key" // deployment.keys
 	ItemContainer   ItemKind = "container"
 	ItemSite        ItemKind = "virtual host"
 	ItemCertificate ItemKind = "certificate"
