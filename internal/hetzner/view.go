@@ -151,11 +151,11 @@ func (v *view) network(n *hcloud.Network) fleet.AccountNetwork {
 		DeleteProtection: n.Protection.Delete, Labels: userLabels(n.Labels), ForeignMembers: v.foreigners[n.ID],
 	}
 	for _, s := range n.Subnets {
-		kind := s.Type
-		if kind == hcloud.NetworkSubnetTypeServer {
-			kind = hcloud.NetworkSubnetTypeCloud // the old word for the same
+		kind := string(s.Type)
+		if kind == "server" { // the old word for the same
+			kind = string(hcloud.NetworkSubnetTypeCloud)
 		}
-		subnet := fleet.Subnet{Type: string(kind), NetworkZone: string(s.NetworkZone), IPRange: s.IPRange.String(), VSwitchID: s.VSwitchID}
+		subnet := fleet.Subnet{Type: kind, NetworkZone: string(s.NetworkZone), IPRange: s.IPRange.String(), VSwitchID: s.VSwitchID}
 		if owned && has(n.Labels, subnetLabel(subnet.IPRange)) {
 			a.Subnets = append(a.Subnets, subnet)
 		} else {

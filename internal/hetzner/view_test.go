@@ -15,7 +15,7 @@ func TestOldSubnetType(t *testing.T) {
 	v := &view{c: &Client{fleet: "acme"}}
 	got := v.network(&hcloud.Network{
 		IPRange: whole, Labels: map[string]string{labelFleet: "acme", subnetLabel("10.0.1.0/24"): ""},
-		Subnets: []hcloud.NetworkSubnet{{Type: hcloud.NetworkSubnetTypeServer, IPRange: part, NetworkZone: hcloud.NetworkZoneEUCentral}},
+		Subnets: []hcloud.NetworkSubnet{{Type: "server", IPRange: part, NetworkZone: hcloud.NetworkZoneEUCentral}},
 	})
 	if len(got.Subnets) != 1 || got.Subnets[0].Type != "cloud" {
 		t.Errorf("the fleet's subnets: %+v", got.Subnets)
