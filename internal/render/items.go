@@ -63,6 +63,14 @@ next:
 	return out
 }
 
+func itemNames(items []plans.Item) []string {
+	names := make([]string, 0, len(items))
+	for _, i := range items {
+		names = append(names, i.Name)
+	}
+	return names
+}
+
 // wayIn is what a plan says before all else: hosts that a deploy could not log
 // in to any more, and hosts that are reached in another way.
 type wayIn struct {

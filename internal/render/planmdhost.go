@@ -91,7 +91,13 @@ func (m *planMarkdown) bullets(h plans.Host) {
 			m.bullet(g.Verb, plural(len(g.Units), "unit")+" (listed below)")
 		}
 	}
-	m.itemList(rest)
+	if h.Action == plans.Create { // all of it is new
+		for _, g := range itemGroups(rest) {
+			m.bullet(prose(string(g.Kind)), codes(itemNames(g.Items), 0))
+		}
+	} else {
+		m.itemList(rest)
+	}
 	if n := len(h.Packages); n > many {
 		m.bullet("packages", packageCounts(h.Packages)+" (listed below)")
 	} else {

@@ -208,8 +208,14 @@ func (t *planText) group(g group, current *plans.Current) {
 		}
 		f(strings.TrimSuffix(first, ","), rest+unitsText(u, h.Action))
 	}
-	for _, i := range rest {
-		f(oneLine(string(i.Kind)), itemLine(i, oneLine, oneLine))
+	for _, g := range itemGroups(rest) {
+		if h.Action == plans.Create { // all of it is new
+			f(oneLine(string(g.Kind)), words(itemNames(g.Items)))
+			continue
+		}
+		for _, i := range g.Items {
+			f(oneLine(string(i.Kind)), itemLine(i, oneLine, oneLine))
+		}
 	}
 	f("packages", packagesText(h.Packages))
 	for _, a := range h.Settings {

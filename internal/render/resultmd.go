@@ -80,7 +80,7 @@ func (m *resultMarkdown) verdict(r plans.Result) {
 		return
 	}
 	m.printf("> [!%s]\n> %s\n", kind, text)
-	if lines := fenceLines(r.Failure, 20, m.diffWidth); len(lines) == 1 {
+	if lines := fenceLines(r.Failure, failureLines, m.diffWidth); len(lines) == 1 {
 		m.printf(">\n> %s\n", prose(lines[0]))
 	} else if len(lines) > 1 {
 		m.printf(">\n%s", fence("text", "> ", lines))

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -9,6 +10,10 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
 )
+
+// failureLines is how much of a failure is shown: a refusal names each resource
+// with what would be lost, and none of them may be missing.
+const failureLines = 400
 
 // ResultText writes a result for a terminal: a line per host, all about each
 // that is not well, and the exit code in words.
@@ -21,13 +26,13 @@ func ResultText(w io.Writer, r plans.Result, o Options) error {
 type resultText struct{ terminal }
 
 func (t *resultText) result(r plans.Result) {
-	t.line(t.paint(bold, cut(oneLine(r.Command)+" of "+oneLine(r.Fleet), 60)), "  ", shortCommit(r.Revision.Commit))
+	t.line(t.paint(bold, cut(oneLine(r.Command)+" of "+cmp.Or(oneLine(r.Fleet), "a fleet that cannot be read"), 60)), "  ", shortCommit(r.Revision.Commit))
 	if s := oneLine(r.Revision.Subject); s != "" {
 		t.line("  ", t.paint(dim, cut(s, t.o.width()-2)))
 	}
 	t.blank()
 	if r.Failure != "" {
-		t.quote(2, textLines(r.Failure), textDiffLines)
+		t.quote(2, textLines(r.Failure), failureLines)
 		t.blank()
 	}
 	t.hosts(r.Hosts)

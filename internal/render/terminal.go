@@ -102,7 +102,11 @@ func (t *terminal) quote(indent int, lines []string, limit int) {
 		case strings.HasPrefix(l, "-"):
 			c = red
 		}
-		for i, piece := range fold(cut(l, maxLine), max(t.o.width()-indent-4, 20)) {
+		width := max(t.o.width()-indent-4, 20)
+		if strings.HasPrefix(strings.TrimSpace(l), "|") {
+			width = maxLine // a source line and the mark under it stay in line
+		}
+		for i, piece := range fold(cut(l, maxLine), width) {
 			if i > 0 {
 				piece = "  " + piece
 			}

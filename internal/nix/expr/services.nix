@@ -14,7 +14,7 @@ let
   nginx = config.services.nginx or { };
   postgresql = config.services.postgresql or { };
   ssh = config.services.openssh or { };
-  sudo = config.security.sudo or { };
+  sudo = if config.security.sudo-rs.enable or false then config.security.sudo-rs else config.security.sudo or { };
 
   container = name: c: given {
     image = plain (c.image or null);
