@@ -78,8 +78,9 @@ func changes() []change {
 		{"mount-added", `    fileSystems."/srv/data"`, `    fileSystems."/srv/more" = { device = "none"; fsType = "tmpfs"; };` + "\n" + `    fileSystems."/srv/data"`},
 		{"mount-removed", `    fileSystems."/srv/data" = { device = "/var/lib/data"; fsType = "none"; options = [ "bind" ]; };` + "\n", ""},
 		{"mount-options", "size=1m", "size=2m"},
-		{"secret-added", `    sops.secrets."api/token"`, `    sops.secrets.smtp.owner = "anna";` + "\n" + `    systemd.services.mail = daemon // { environment.PASSWORD_FILE = "/run/secrets/smtp"; };` + "\n" + `    sops.secrets."api/token"`},
-		{"secret-removed", `    sops.secrets."api/token" = { restartUnits = [ "api.service" ]; };` + "\n", ""},
+		{"secret-added", `    sops.secrets."api/token"`, `    sops.secrets.smtp = { sopsFile = ./one.yaml; owner = "anna"; };` + "\n" + `    systemd.services.mail = daemon // { environment.PASSWORD_FILE = "/run/secrets/smtp"; };` + "\n" + `    sops.secrets."api/token"`},
+		{"secret-changed", "./one.yaml", "./two.yaml"},
+		{"secret-removed", `    sops.secrets."api/token" = { sopsFile = ./one.yaml; restartUnits = [ "api.service" ]; };` + "\n", ""},
 		{"host-name", `networking.hostName = "machine"`, `networking.hostName = "www"`},
 		{"state-version", `"25.11"`, `"26.05"`},
 		{"deploy-user", "    networking.hostName", `    deployment.targetUser = "deploy";` + "\n    networking.hostName"},
@@ -103,6 +104,8 @@ func evaluateChanges(t *testing.T, tree string, all []change, trusted bool) (*ni
 	const before = "base"
 	names, hive := []string{before}, "{\n  base = ./base.nix;\n"
 	write("base.nix", string(base))
+	write("one.yaml", "one")
+	write("two.yaml", "two")
 	for _, c := range all {
 		if strings.Count(string(base), c.old) == 0 {
 			t.Fatalf("%s: the base does not hold %q", c.name, c.old)

@@ -73,8 +73,13 @@ func TestPredictions(t *testing.T) {
 	if len(happened) < 10 {
 		t.Fatalf("the switch did only %v: the test shows little", happened)
 	}
-	t.Run("seen", func(t *testing.T) { judgePredictions(t, seen[0].Units, happened, true, active) })
-	t.Run("blind", func(t *testing.T) { judgePredictions(t, blind[0].Units, happened, false, active) })
+	for name, units := range map[string][]plans.Unit{"seen": seen[0].Units, "blind": blind[0].Units} {
+		t.Run(name, func(t *testing.T) {
+			if s := judgePredictions(t, units, happened, name == "seen", active); s.unknown > 0 {
+				t.Error("the plan must know all of these")
+			}
+		})
+	}
 }
 
 // effectsIn reads a switch's output.
@@ -142,7 +147,8 @@ func judgePredictions(t *testing.T, units []plans.Unit, happened map[string]plan
 		case u.Effect != effect && !again:
 			t.Errorf("%s: %s, and the plan says %s (%s)", unit, effect, u.Effect, u.Why)
 		case u.Certainty == plans.Unsure:
-			t.Errorf("%s: %s, and the plan does not know", unit, effect)
+			s.unknown++
+			t.Logf("%s: %s, and the plan does not know", unit, effect)
 		default:
 			s.hits++
 		}
@@ -160,15 +166,15 @@ func judgePredictions(t *testing.T, units []plans.Unit, happened map[string]plan
 }
 
 // score counts what happened to units, what of it was told rightly, and what
-// was told and did not happen.
-type score struct{ effects, hits, wrong int }
+// was told and did not happen. What the plan did not know is no hit.
+type score struct{ effects, hits, unknown, wrong int }
 
 func (s *score) add(o score) {
-	s.effects, s.hits, s.wrong = s.effects+o.effects, s.hits+o.hits, s.wrong+o.wrong
+	s.effects, s.hits, s.unknown, s.wrong = s.effects+o.effects, s.hits+o.hits, s.unknown+o.unknown, s.wrong+o.wrong
 }
 
 func (s score) String() string {
-	return fmt.Sprintf("%d of %d effects told rightly, %d told wrongly", s.hits, s.effects, s.wrong)
+	return fmt.Sprintf("%d of %d effects told rightly, %d unknown, %d told wrongly", s.hits, s.effects, s.unknown, s.wrong)
 }
 
 // runs gives the units that run, each with the number of its run.

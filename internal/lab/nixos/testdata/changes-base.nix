@@ -1,17 +1,19 @@
 # The host that the changes of changes_test.go edit, each in one place.
-{ pkgs, lib, ... }:
+{ config, pkgs, lib, ... }:
 let
   daemon = { script = "exec sleep infinity"; wantedBy = [ "multi-user.target" ]; };
 in
 {
-  # the part of sops-nix's interface that says what there is
+  # a part of sops-nix's interface, with files that are not encrypted
   options.sops.secrets = lib.mkOption {
     default = { };
-    type = lib.types.attrsOf (lib.types.submodule ({ name, ... }: {
+    type = lib.types.attrsOf (lib.types.submodule ({ name, config, ... }: {
       options = {
         path = lib.mkOption { type = lib.types.str; default = "/run/secrets/${name}"; };
         owner = lib.mkOption { type = lib.types.str; default = "root"; };
         mode = lib.mkOption { type = lib.types.str; default = "0400"; };
+        sopsFile = lib.mkOption { type = lib.types.path; };
+        sopsFileHash = lib.mkOption { type = lib.types.str; default = builtins.hashFile "sha256" config.sopsFile; };
         restartUnits = lib.mkOption { type = lib.types.listOf lib.types.str; default = [ ]; };
       };
     }));
@@ -45,7 +47,23 @@ in
     fileSystems."/srv/data" = { device = "/var/lib/data"; fsType = "none"; options = [ "bind" ]; };
     fileSystems."/srv/scratch" = { device = "none"; fsType = "tmpfs"; options = [ "size=1m" ]; };
     systemd.tmpfiles.rules = [ "d /var/lib/data 0755 root root -" ];
-    sops.secrets."api/token" = { restartUnits = [ "api.service" ]; };
+    sops.secrets."api/token" = { sopsFile = ./one.yaml; restartUnits = [ "api.service" ]; };
+    system.activationScripts.setupSecrets = {
+      supportsDryActivation = true;
+      text = lib.concatStrings (lib.mapAttrsToList
+        (_: secret: ''
+          if ! ${pkgs.diffutils}/bin/cmp -s ${secret.sopsFile} ${secret.path}; then
+            prefix=/run/nixos/activation
+            if [ "$NIXOS_ACTION" = dry-activate ]; then prefix=/run/nixos/dry-activation; fi
+            if [ -e ${secret.path} ]; then
+              mkdir -p /run/nixos
+              for unit in ${toString secret.restartUnits}; do echo "$unit" >> "$prefix-restart-list"; done
+            fi
+            if [ "$NIXOS_ACTION" != dry-activate ]; then mkdir -p "$(dirname ${secret.path})"; cp ${secret.sopsFile} ${secret.path}; fi
+          fi
+        '')
+        config.sops.secrets);
+    };
 
     systemd.services = {
       api = daemon // { environment.V = "1"; serviceConfig.LoadCredential = "token:/run/secrets/api/token"; };
