@@ -22,7 +22,7 @@ func fakeEngine(t *testing.T, installed bool) (dir string) {
 		}
 	}
 	script("off-docker", `[ -e $d/up ]`)
-	script("off-dockerd", `echo $$ > $d/pid; touch $d/up; trap 'rm -f $d/up; exit 0' TERM; while :; do sleep 0.05; done`)
+	script("off-dockerd", `echo $$ > $d/pid; trap 'rm -f $d/up; exit 0' TERM; touch $d/up; while :; do sleep 0.05; done`)
 	script("apt-get", `[ "$1" = update ] || { mv $d/off-docker $d/docker; mv $d/off-dockerd $d/dockerd; }`)
 	script("systemctl", `touch $d/up`)
 	if installed {
