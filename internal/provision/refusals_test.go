@@ -285,7 +285,24 @@ func TestOrderIsCheckedBeforeTheOldServerGoes(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no image missing") || w.serverNamed("web-1") == nil {
 		t.Errorf("got %v, and the server is %+v", err, w.serverNamed("web-1"))
 	}
+	for _, line := range provision.Diff(base(), account(t, w, base()), provision.Options{}) {
+		t.Errorf("the run that failed has changed %s %s: %+v", line.Kind, line.Name, line.Attributes)
+	}
 	w.sound(t)
+}
+
+// A change of which only a part is made counts as neither done nor untouched.
+func TestDoneInPart(t *testing.T) {
+	w := applied(t, base())
+	head := base()
+	server("db", func(s *fleet.Server) { s.Labels, s.ServerType = map[string]string{"new": "label"}, "cx11" })(&head) // the fake refuses the type
+	_, results, err := provision.Expand(context.Background(), w, head, account(t, w, head), provision.Options{}, progress.Discard)
+	if text := problem.Text(err); !strings.Contains(text, "Done in part: server db.") {
+		t.Errorf("got\n%s", text)
+	}
+	if len(results) != 1 || results[0].Done || results[0].Error == "" {
+		t.Errorf("results: %+v", results)
+	}
 }
 
 // A power-off whose answer was lost leaves no server off.

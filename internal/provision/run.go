@@ -37,6 +37,7 @@ type run struct {
 type result struct {
 	plans.ResourceResult
 	left  int  // steps that are not done
+	some  bool // a step of it is done
 	begun bool // something of it was begun
 	ours  bool // it has steps in this half
 }
@@ -194,6 +195,7 @@ func (r *run) end(s owned, err error) {
 		r.errs = append(r.errs, err)
 	} else {
 		result.left--
+		result.some = true
 	}
 	result.Done = result.left == 0
 	done := result.Done
@@ -227,9 +229,13 @@ func (r *run) failed() bool {
 func (r *run) outcome() []plans.ResourceResult {
 	var all []plans.ResourceResult
 	for _, result := range r.results {
-		if result.ours {
-			all = append(all, result.ResourceResult)
+		if !result.ours {
+			continue
 		}
+		if result.some && !result.Done && result.Error == "" {
+			result.Error = "done in part: something else failed, or it was interrupted"
+		}
+		all = append(all, result.ResourceResult)
 	}
 	return all
 }
@@ -239,23 +245,32 @@ func (r *run) err(refused []error) error {
 	if len(r.errs) == 0 {
 		return errors.Join(refused...)
 	}
-	var done, not []string
-	for _, result := range r.outcome() {
+	var done, part, not []string
+	for _, result := range r.results {
 		text := fmt.Sprintf("%s %s", kindName(result.Kind), result.Name)
-		if result.Done {
+		switch {
+		case !result.ours:
+		case result.Done:
 			done = append(done, text+" "+participle(result.Action))
-		} else {
+		case result.some:
+			part = append(part, text)
+		default:
 			not = append(not, text)
 		}
 	}
+	detail := "Done: " + orNothing(done) + "."
+	if len(part) > 0 {
+		detail += "\nDone in part: " + strings.Join(part, ", ") + "."
+	}
 	summary := &problem.Problem{
 		Summary: "the infrastructure is not what the fleet declares",
-		Detail:  "Done: " + orNothing(done) + ".\nNot done: " + orNothing(not) + ".",
-		Hints:   []string{"Nothing was undone. Run the same command again: it goes on from what exists and makes nothing twice."},
+		Detail:  detail + "\nNot done: " + orNothing(not) + ".",
+		Hints:   []string{"Nothing was undone. When the cause is mended, run the same command again: it goes on from what exists and makes nothing twice."},
 		Code:    problem.Failed,
 	}
 	for _, err := range r.errs {
 		if errors.Is(err, context.Canceled) {
+			summary.Hints = []string{"Nothing was undone. Run the same command again: it goes on from what exists and makes nothing twice."}
 			summary.Code = problem.Cancelled
 		}
 	}

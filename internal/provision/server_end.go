@@ -44,12 +44,12 @@ func (d *comparison) replaceServer(name string, want fleet.Server, have fleet.Ac
 	end := d.endServer(name, flags, expand, have.DeleteProtection)
 	if !d.roomFor(name, want) {
 		c.refuse("there is no room for the new one now: no type and location that it may have is free, and the old one would be destroyed first",
-			"Wait, or allow more (location, fallback_types).")
+			"Wait, or allow more: location and server_type both take a list, the first that is free counts.")
 	}
 	again := d.makeServer(c, name, want)
 	// The old server is lost before the new one is ordered: what can be known
 	// to keep it from being made is found out first.
-	check := step{after: d.neededFirst(name, again[0]), do: func(ctx context.Context, r *run) error {
+	check := step{gives: []string{orderable(name)}, after: d.neededFirst(name, again[0]), do: func(ctx context.Context, r *run) error {
 		order := want
 		order.Locations = d.places(&change{}, name)
 		return r.provider.CheckOrder(ctx, order)

@@ -40,6 +40,9 @@ func (d *comparison) retarget(c *change, name string, want fleet.LoadBalancer, h
 			continue
 		}
 		s := d.removeTarget(name, h, expand)
+		if h.Server != "" && !d.waitedFor(name, have) {
+			s.after = append(s.after, orderable(h.Server))
+		}
 		for n := range have.Networks {
 			s.gives = append(s.gives, unreached(n))
 		}
@@ -59,6 +62,19 @@ func (d *comparison) targetReturns(name string, want []fleet.LoadBalancerTarget,
 	}
 	return slices.ContainsFunc(want, otherWay) || have.Server != "" && d.serverReplaced(have.Server) ||
 		have.UsePrivateIP && d.rejoins(name, have.Server, lb)
+}
+
+// waitedFor tells whether what a new server needs first may wait for a load
+// balancer's targets to be taken off: its network, or an address in it.
+func (d *comparison) waitedFor(name string, lb fleet.AccountLoadBalancer) bool {
+	for n := range lb.Networks {
+		if d.networkReplaced(n) || slices.ContainsFunc(d.memberships(n), func(m membership) bool {
+			return m.moves && m.who == ref{plans.KindLoadBalancer, name}
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // rejoins tells whether a load balancer, or one of its servers, leaves and

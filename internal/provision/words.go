@@ -50,6 +50,10 @@ func ungrouped(group string) string { return "ungrouped " + group }
 // been told.
 func untargeted(server string) string { return "untargeted " + server }
 
+// orderable: nothing is known that would keep the server that takes the place
+// of an old one from being made.
+func orderable(server string) string { return "orderable " + server }
+
 // keyFree: the project does not hold this public key any more.
 func keyFree(publicKey string) string { return "key free " + strings.Join(firstFields(publicKey), " ") }
 
