@@ -1,6 +1,8 @@
 package hetzner
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -40,4 +42,31 @@ func FuzzEncodeLabel(f *testing.F) {
 			t.Fatalf("%q comes back as %q", text, back)
 		}
 	})
+}
+
+// The README's table is the one that users read: no label may be missing in it.
+func TestLabelsAreDocumented(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for file, pattern := range map[string]string{"labels.go": `prefix \+ "([a-z.-]+)"`, "parts.go": `part[A-Za-z]+ += "([a-z]+)"`} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(pattern).FindAllSubmatch(source, -1)
+		if len(found) < 6 {
+			t.Errorf("found only %d labels in %s", len(found), file)
+		}
+		for _, f := range found {
+			names = append(names, string(f[1]))
+		}
+	}
+	for _, name := range names {
+		if !regexp.MustCompile("`flotilla/" + regexp.QuoteMeta(name) + "(`|\\.…`)").Match(readme) {
+			t.Errorf("README.md does not name the label flotilla/%s", name)
+		}
+	}
 }
