@@ -58,6 +58,9 @@ func numbers(list []int) string {
 // lockout notes why the deploy could not log in any more. What was already
 // so before (old; nil for a new host) is not this change's doing.
 func (r *review) lockout(old *plans.System, new plans.System, login Login) {
+	if old == nil && len(new.Users[login.user()].Keys) == 0 && login.user() == "root" {
+		login.Keys = nil // a new server brings the keys that it was made with
+	}
 	reasons := shut(new, login)
 	// Where the way in is another now, what was before says nothing.
 	if old != nil && old.Deployment.TargetUser == new.Deployment.TargetUser && old.Deployment.TargetPort == new.Deployment.TargetPort {

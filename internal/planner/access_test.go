@@ -25,7 +25,7 @@ func TestUsers(t *testing.T) {
 			Name: "alice", Action: plans.Create, KeysAdded: []string{twoText + ` (restrict,command="x")`, "not a key: garbage", "not a key: file keys/bob.pub"},
 			KeysRemoved: []string{}, Changes: []string{"group wheel added"},
 		},
-		{Name: "nginx", Action: plans.Create, KeysAdded: []string{}, KeysRemoved: []string{}, Changes: []string{}},
+		{Name: "nginx", Action: plans.Create, System: true, KeysAdded: []string{}, KeysRemoved: []string{}, Changes: []string{}},
 		{Name: "root", Action: plans.Update, KeysAdded: []string{twoText}, KeysRemoved: []string{}, Changes: []string{}},
 	}
 	if diff := cmp.Diff(want, h.Users); diff != "" {
@@ -43,7 +43,7 @@ func TestUsers(t *testing.T) {
 			Name: "a", Action: plans.Update, KeysAdded: []string{}, KeysRemoved: []string{oneText},
 			Changes: []string{"group video removed", "kind system user → normal user", "primary group users → staff", "shell /nix/store/…-bash-5/bin/bash → /nix/store/…-zsh-5/bin/zsh", "uid 1000 → 1001"},
 		},
-		{Name: "gone", Action: plans.Destroy, KeysAdded: []string{}, KeysRemoved: []string{}, Changes: []string{}},
+		{Name: "gone", Action: plans.Destroy, System: true, KeysAdded: []string{}, KeysRemoved: []string{}, Changes: []string{}},
 	}
 	if diff := cmp.Diff(want, r.Users); diff != "" || !r.access {
 		t.Errorf("access %v (-want +got):\n%s", r.access, diff)
@@ -133,6 +133,18 @@ func TestSSHMoves(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, h.SSHMoves); diff != "" || h.Lockout != nil {
 		t.Errorf("lockout %q, moves (-want +got):\n%s", h.Lockout, diff)
+	}
+}
+
+// A new server has the keys that it was made with, whatever the system says;
+// that root exists is no news.
+func TestNewHostWithoutKeys(t *testing.T) {
+	deploy, _ := key(t, 2, "deploy")
+	s := healthy(t)
+	s.Users = map[string]plans.UserFacts{"root": {Group: "root"}, "sshd": {Group: "sshd"}}
+	hosts, _, _ := Compare(nil, evaluations(s), Known{Logins: map[string]Login{"web": {Keys: []string{deploy}}}})
+	if len(hosts) != 1 || len(hosts[0].Lockout) != 0 || len(hosts[0].Users) != 1 || !hosts[0].Users[0].System || slices.Contains(hosts[0].Risks, plans.RiskAccess) {
+		t.Errorf("got %+v", hosts)
 	}
 }
 

@@ -24,6 +24,10 @@ func created(s plans.System, known Known) plans.Host {
 		return r.finish()
 	}
 	nothing := plans.System{Firewall: plans.Firewall{Enabled: true}}
+	if root, ok := s.Users["root"]; ok { // on every host; who may log in as it is news
+		root.Keys, root.Groups = nil, nil
+		nothing.Users = map[string]plans.UserFacts{"root": root}
+	}
 	r.AfterApply = afterApply(s, known.Facts)
 	r.Packages = packages(nothing.Packages, s.Packages)
 	r.Ports = ports(nothing.Firewall, s.Firewall)

@@ -34,6 +34,7 @@ func (r *review) users(old, new map[string]plans.UserFacts) {
 		oldKeys, newKeys := keys(before.Keys), keys(after.Keys)
 		u.KeysAdded, u.KeysRemoved = notNil(added(oldKeys, newKeys)), notNil(added(newKeys, oldKeys))
 		u.Changes = notNil(userChanges(before, after, u.Action))
+		u.System = u.Action != plans.Update && !before.Normal && !after.Normal && name != "root"
 
 		if u.Action == plans.Update && len(u.KeysAdded)+len(u.KeysRemoved)+len(u.Changes) == 0 {
 			continue

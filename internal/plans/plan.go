@@ -226,7 +226,8 @@ type Port struct {
 type User struct {
 	Name        string   `json:"name"`
 	Action      Action   `json:"action"`
-	KeysAdded   []string `json:"keys_added"` // type, fingerprint and comment
+	System      bool     `json:"system,omitempty"` // a service's account, nobody's login
+	KeysAdded   []string `json:"keys_added"`       // type, fingerprint and comment
 	KeysRemoved []string `json:"keys_removed"`
 	Changes     []string `json:"changes"` // for example "group wheel added"
 }

@@ -124,7 +124,9 @@ func hostRisk(h plans.Host, risk plans.Risk) []riskItem {
 			out = append(out, riskItem{Before: "the deploy's way in"})
 		}
 		for _, u := range h.Users {
-			out = append(out, accessRisk(u)...)
+			if !u.System || len(u.KeysAdded)+len(u.KeysRemoved)+len(u.Changes) > 0 {
+				out = append(out, accessRisk(u)...)
+			}
 		}
 		for _, a := range h.Settings {
 			if strings.HasPrefix(a.Name, "services.openssh.") {
