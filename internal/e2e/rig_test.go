@@ -259,8 +259,8 @@ func (r *rig) watched(t *testing.T, watch func(progress.Event, *os.Process), arg
 	return ended
 }
 
-// server gives a server from the lab's API.
-func (r *rig) server(t *testing.T, name string) *hcloud.Server {
+// client talks to the lab's API.
+func (r *rig) client(t *testing.T) *hcloud.Client {
 	t.Helper()
 	get := func(key string) string {
 		for _, e := range r.env {
@@ -271,8 +271,13 @@ func (r *rig) server(t *testing.T, name string) *hcloud.Server {
 		t.Fatalf("lab env has no %s", key)
 		return ""
 	}
-	client := hcloud.NewClient(hcloud.WithToken(get("HCLOUD_TOKEN")), hcloud.WithEndpoint(get("HCLOUD_ENDPOINT")))
-	server, _, err := client.Server.GetByName(t.Context(), name)
+	return hcloud.NewClient(hcloud.WithToken(get("HCLOUD_TOKEN")), hcloud.WithEndpoint(get("HCLOUD_ENDPOINT")))
+}
+
+// server gives a server from the lab's API.
+func (r *rig) server(t *testing.T, name string) *hcloud.Server {
+	t.Helper()
+	server, _, err := r.client(t).Server.GetByName(t.Context(), name)
 	if err != nil || server == nil {
 		t.Fatalf("server %s: %v", name, err)
 	}
