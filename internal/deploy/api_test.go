@@ -189,3 +189,49 @@ func (i *interrupter) Event(e progress.Event) {
 		})
 	}
 }
+
+// A plan shows what would really happen: not the end of what was never made,
+// and the replacement behind an edit that looks harmless in flotilla.yaml.
+func TestPlanOfWhatExists(t *testing.T) {
+	const volume = "volumes: {data: {size: 20, server: db}}\n"
+	server, dir := labAPI(t), fleetRepo(t, strings.Replace(raceFleet, "  web: {server_type: cx22", "  web: {server_type: cx32", 1)+volume)
+	env := map[string]string{"HCLOUD_TOKEN": labToken, "HCLOUD_ENDPOINT": server.URL + "/v1"}
+	f := &Flow{Dir: dir, Getenv: func(k string) string { return env[k] }, Sink: progress.Discard, By: "run"}
+	if _, err := f.Deploy(t.Context(), Options{Only: OnlyInfra}); err != nil {
+		t.Fatal(err)
+	}
+	plan := func(flotillaYAML string) (lines []string, warnings string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "flotilla.yaml"), []byte(flotillaYAML), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		git := exec.CommandContext(t.Context(), "git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "-a", "-m", "Edit")
+		git.Dir = dir
+		if out, err := git.CombinedOutput(); err != nil {
+			t.Fatalf("git: %v\n%s", err, out)
+		}
+		p, err := f.Plan(t.Context(), PlanOptions{Only: OnlyInfra})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range p.This.Resources {
+			lines = append(lines, string(r.Action)+" "+string(r.Kind)+" "+r.Name)
+		}
+		for _, r := range p.Pending.Resources {
+			lines = append(lines, "pending "+string(r.Action)+" "+string(r.Kind)+" "+r.Name)
+		}
+		for _, w := range p.Warnings {
+			warnings += w.Text + "\n"
+		}
+		return lines, warnings
+	}
+	// The disk of 80 GB does not become smaller; the volume does not either.
+	lines, warnings := plan(raceFleet + strings.Replace(volume, "20", "10", 1))
+	if got := strings.Join(lines, ", "); got != "replace server web, update volume data" || !strings.Contains(warnings, "a volume can only grow") {
+		t.Errorf("a smaller type and volume: %s\n%s", got, warnings)
+	}
+	plan(raceFleet + volume + "firewalls: {new: {}}\nplacement_groups: {later: {}}\n")
+	if lines, _ = plan(raceFleet + volume + "placement_groups: {later: {labels: {a: b}}}\n"); strings.Join(lines, ", ") != "create placement_group later, pending replace server web" {
+		t.Errorf("the firewall was never made, the placement group is not there yet: %s", strings.Join(lines, ", "))
+	}
+}

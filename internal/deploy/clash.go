@@ -49,10 +49,10 @@ func nameClashes(f fleet.Fleet, account fleet.Account) error {
 		if !declares(f, u.Section, u.Name) {
 			continue
 		}
-		what := strings.TrimSuffix(strings.ReplaceAll(u.Section, "_", " "), "s")
-		p := &problem.Problem{Summary: fmt.Sprintf("the project has a %s %q that is not this fleet's", what, u.Name), Code: problem.Refused}
+		what := noun(u.Section)
+		p := &problem.Problem{Summary: fmt.Sprintf("the project has %s %q that is not this fleet's", what, u.Name), Code: problem.Refused}
 		if u.Fleet != "" {
-			p.Summary = fmt.Sprintf("the project has a %s %q that belongs to the fleet %q", what, u.Name, u.Fleet)
+			p.Summary = fmt.Sprintf("the project has %s %q that belongs to the fleet %q", what, u.Name, u.Fleet)
 			p.Hints = []string{fmt.Sprintf("Give one of the two another name in its %s, or use a project of its own.", configFile)}
 		} else {
 			p.Hints = []string{fmt.Sprintf("Take it over: flotilla adopt %s. Or give yours another name in %s.", u.Name, configFile)}
@@ -63,6 +63,20 @@ func nameClashes(f fleet.Fleet, account fleet.Account) error {
 		clashes = append(clashes, p)
 	}
 	return joinProblems(clashes)
+}
+
+// noun is one resource of a section in words, with its article.
+func noun(section string) string {
+	one := strings.TrimSuffix(nouns(section), "s")
+	if section == "ssh_keys" {
+		return "an " + one
+	}
+	return "a " + one
+}
+
+// nouns are the resources of a section in words.
+func nouns(section string) string {
+	return strings.NewReplacer("_", " ", "ssh", "SSH", "ips", "IPs").Replace(section)
 }
 
 // gapsOf gives one gap per problem.

@@ -67,7 +67,7 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 		baseHosts, headHosts = nil, nil
 	}
 	// The pull request's own change is declared against declared, so that a
-	// drifted account does not show up in it.
+	// drifted account does not show up in it (asItExists has the exceptions).
 	desired, actual := limit(opts.On, tags, headTree.Fleet, provision.Applied(baseTree.Fleet))
 	if len(baseHosts)+len(headHosts)+len(desired.Servers)+len(actual.Servers)+len(missing) == 0 {
 		if err := selectsNothing(opts.On); err != nil {
@@ -98,7 +98,10 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 				desired, actual := limit(opts.On, tags, merged.Fleet, seen.account)
 				input.PendingResources = provision.Diff(desired, actual, provision.Options{Catalog: seen.prices()})
 				desired, actual = limit(opts.On, tags, headTree.Fleet, seen.account)
-				input.PendingResources = stillToCome(input.PendingResources, provision.Diff(desired, actual, leave))
+				ahead := provision.Diff(desired, actual, leave)
+				input.Resources, input.PendingResources = asItExists(input.Resources, input.PendingResources, ahead)
+				input.PendingResources = stillToCome(input.PendingResources, ahead)
+				warnings = append(warnings, wouldRefuse(desired, actual, leave, ahead)...)
 				pendingCost = seen.cost(standing(seen.account), merged.Fleet)
 			}
 			pending, gaps := f.pendingHosts(ctx, w, evaluator, merged, mergedHosts, seen.account)

@@ -78,7 +78,7 @@ func unmanaged(f fleet.Fleet, account fleet.Account) string {
 	for _, section := range slices.Sorted(maps.Keys(names)) {
 		all := names[section]
 		slices.Sort(all)
-		what := strings.ReplaceAll(section, "_", " ")
+		what := nouns(section)
 		if len(all) == 1 {
 			what = strings.TrimSuffix(what, "s")
 		}

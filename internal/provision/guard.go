@@ -179,7 +179,7 @@ func (d *comparison) nameClash(c *change) *problem.Problem {
 			continue
 		}
 		p := &problem.Problem{
-			Summary: fmt.Sprintf("the name %q is taken: the project has a %s of that name, which is not this fleet's", c.Name, kindName(c.Kind)),
+			Summary: fmt.Sprintf("the name %q is taken: the project has %s of that name, which is not this fleet's", c.Name, article(kindName(c.Kind))),
 			Detail:  "It belongs to no fleet, so Flotilla leaves it alone.",
 			Hints: []string{
 				"Give yours another name in flotilla.yaml.",
@@ -231,6 +231,13 @@ func participle(a plans.Action) string {
 		return "destroyed"
 	}
 	return string(a)
+}
+
+func article(noun string) string {
+	if strings.HasPrefix(noun, "SSH") {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 func quote(name string) string { return fmt.Sprintf("%q", name) }

@@ -93,6 +93,9 @@ func (d *comparison) destroyServer(name string, have fleet.AccountServer) {
 	c := &change{Resource: plans.Resource{Kind: plans.KindServer, Name: name, Action: plans.Destroy}}
 	c.risk(plans.RiskDestroy, plans.RiskData)
 	d.serverLost(c, have)
+	if have.SnapshotBeforeDestroy {
+		c.note("a snapshot of its disk is made before, and stays until somebody deletes it")
+	}
 	attributes := []plans.Attribute{known("server_type", have.ServerType, "")}
 	for _, a := range []plans.Attribute{known("ipv4", have.IPv4, ""), known("ipv6", have.IPv6, "")} {
 		if a.Old != "" {
