@@ -18,6 +18,10 @@ func (d *deployment) provisions() bool { return d.client != nil && d.opts.Only !
 // approve refuses what must not be, and asks for the rest.
 func (d *deployment) approve(ctx context.Context) error {
 	desired, actual := d.infrastructure()
+	selected := func(server string) bool { return d.opts.On.All() || d.opts.On.Match(server, d.tags[server]) }
+	if err := checkRemade(d.tree.Fleet, selected, d.opts.Only, d.opts.Rebuild, d.opts.Replace); err != nil {
+		return err
+	}
 	intent := Intent{Fleet: d.tree.Fleet.Name, Revision: d.tree.Revision, Hosts: slices.Sorted(maps.Keys(d.hosts))}
 	if d.provisions() {
 		intent.Resources = provision.Diff(desired, actual, d.leave())

@@ -66,6 +66,10 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	if opts.Only == OnlyInfra {
 		baseHosts, headHosts = nil, nil
 	}
+	picked := func(server string) bool { return opts.On.All() || opts.On.Match(server, tags[server]) }
+	if err := checkRemade(headTree.Fleet, picked, opts.Only, opts.Rebuild, opts.Replace); err != nil {
+		return plans.Plan{}, err
+	}
 	// The pull request's own change is declared against declared, so that a
 	// drifted account does not show up in it (asItExists has the exceptions).
 	desired, actual := limit(opts.On, tags, headTree.Fleet, provision.Applied(baseTree.Fleet))

@@ -169,13 +169,13 @@ func serverRows() []row {
 		}},
 		{name: "image, replace", edit: server("db", func(s *fleet.Server) { s.Image = "debian-13" }), o: provision.Options{Replace: []string{"db"}}, want: []string{
 			"server db replace image:os=nixos→debian-13! ipv4:→? ipv6:→? networks.backup:*→? <replace> <data> # the server and its disk are destroyed before the new one is made",
-			"volume pgdata update server:db→db",
-			"volume wal update server:db→db",
+			"volume pgdata update server:db→db # it leaves the old server with that one's end and is attached to the new one",
+			"volume wal update server:db→db # it leaves the old server with that one's end and is attached to the new one",
 		}},
 		{name: "location", edit: server("web-1", func(s *fleet.Server) { s.Locations = []string{"fsn1"} }), want: []string{"server web-1 update # location counts at creation only"}},
 		{name: "location, replace", edit: server("web-1", func(s *fleet.Server) { s.Locations = []string{"fsn1"} }), o: provision.Options{Replace: []string{"web-1"}}, want: []string{
 			"server web-1 replace location:nbg1→fsn1! ipv4:→? ipv6:→? networks.backup:*→? <replace> <data> # the server and its disk are destroyed before the new one is made",
-			"load_balancer front update targets.web-1:private→private",
+			"load_balancer front update targets.web-1:private→private # web-1 gets no traffic until it is made anew",
 		}},
 		{name: "location order", edit: server("web-1", func(s *fleet.Server) { s.Locations = []string{"fsn1", "nbg1"} })},
 		{name: "user_data", edit: server("db", func(s *fleet.Server) { s.UserData = "" }), want: []string{"server db update # user_data counts at creation only"}},

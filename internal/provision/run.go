@@ -262,15 +262,19 @@ func (r *run) err(refused []error) error {
 	if len(part) > 0 {
 		detail += "\nDone in part: " + strings.Join(part, ", ") + "."
 	}
+	again := "run the same command again"
+	if len(r.options.Rebuild)+len(r.options.Replace) > 0 {
+		again += " without the --rebuild and --replace of what is done"
+	}
 	summary := &problem.Problem{
 		Summary: "the infrastructure is not what the fleet declares",
 		Detail:  detail + "\nNot done: " + orNothing(not) + ".",
-		Hints:   []string{"Nothing was undone. When the cause is mended, run the same command again: it goes on from what exists and makes nothing twice."},
+		Hints:   []string{"Nothing was undone. When the cause is mended, " + again + ": it goes on from what exists and makes nothing twice."},
 		Code:    problem.Failed,
 	}
 	for _, err := range r.errs {
 		if errors.Is(err, context.Canceled) {
-			summary.Hints = []string{"Nothing was undone. Run the same command again: it goes on from what exists and makes nothing twice."}
+			summary.Hints = []string{"Nothing was undone. To go on, " + again + ": it makes nothing twice."}
 			summary.Code = problem.Cancelled
 		}
 	}

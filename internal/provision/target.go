@@ -46,6 +46,9 @@ func (d *comparison) retarget(c *change, name string, want fleet.LoadBalancer, h
 		for n := range have.Networks {
 			s.gives = append(s.gives, unreached(n))
 		}
+		if c.Action == plans.Update && d.serverReplaced(h.Server) {
+			c.note("%s gets no traffic until it is made anew", h.Server)
+		}
 		if c.Action != plans.Destroy && !slices.ContainsFunc(want.Targets, func(w fleet.LoadBalancerTarget) bool { return sameTarget(w, h) }) {
 			c.set(known("targets."+targetText(h), way(h), ""), s)
 			continue

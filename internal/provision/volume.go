@@ -152,6 +152,9 @@ func (d *comparison) volumeServer(c *change, name string, want fleet.Volume, hav
 			return r.provider.AttachVolume(ctx, r.id(plans.KindVolume, name), r.id(plans.KindServer, want.Server), want.Automount)
 		},
 	})
+	if remade {
+		c.note("it leaves the old server with that one's end and is attached to the new one")
+	}
 	c.set(known("server", have.Server, want.Server), steps...)
 }
 
