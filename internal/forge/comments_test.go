@@ -26,7 +26,6 @@ func TestNoteIsKeptInPlace(t *testing.T) {
 	}
 	put := func(n forge.Note, want forge.Outcome) forge.Posted {
 		t.Helper()
-		posted := ok(t, forge.Posted{}, nil)
 		posted, err := f.client.PutNote(t.Context(), number, n)
 		if ok(t, posted, err); posted.Outcome != want {
 			t.Errorf("%s, want %s", posted.Outcome, want)

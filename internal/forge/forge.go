@@ -14,6 +14,7 @@ package forge
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -106,6 +107,10 @@ func New(opt Options) (*Client, error) {
 		patience: opt.Patience, wait: opt.Wait, login: opt.Login,
 	}, nil
 }
+
+// Format implements fmt.Formatter with the repository alone: fmt cannot ask
+// fields that are not exported to hide themselves.
+func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "GitHub %s/%s", c.owner, c.name) }
 
 // rest is go-github for one try. A kept one would remember limits and answer in
 // GitHub's place.

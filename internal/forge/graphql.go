@@ -41,7 +41,8 @@ func (c *Client) graphql(ctx context.Context, op operation, query string, variab
 	if err != nil {
 		return err
 	}
-	for _, e := range answer.Errors {
+	if len(answer.Errors) > 0 {
+		e := answer.Errors[0]
 		status := http.StatusUnprocessableEntity
 		switch e.Type {
 		case "FORBIDDEN", "INSUFFICIENT_SCOPES":

@@ -43,10 +43,13 @@ type fixture struct {
 	ahead  time.Duration
 }
 
+// described loads GitHub's description once: that takes longer than most tests.
+var described = sync.OnceValues(openapi.New)
+
 // start serves a stand-in that holds every exchange to GitHub's description.
 func start(t testing.TB, change func(*github.Options, *forge.Options)) *fixture {
 	t.Helper()
-	validator, err := openapi.New()
+	validator, err := described()
 	if err != nil {
 		t.Fatal(err)
 	}

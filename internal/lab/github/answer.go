@@ -101,7 +101,7 @@ func (a *answer) write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.data()) // a client that hung up is not the API's failure
+	_, _ = w.Write(a.data()) //nolint:gosec // JSON, not HTML; a client that hung up is not the API's failure
 }
 
 // decode reads the request's body into v, or says what is wrong with it.

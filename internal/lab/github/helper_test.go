@@ -57,8 +57,14 @@ func start(t *testing.T, change func(*github.Options)) *fixture {
 	return f
 }
 
+// reply is an answer without its text.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // call makes a request and gives its answer and the answer's text.
-func (f *fixture) call(method, path, body string) (*http.Response, string) {
+func (f *fixture) call(method, path, body string) (reply, string) {
 	f.Helper()
 	req, err := http.NewRequestWithContext(f.Context(), method, f.server.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -75,7 +81,7 @@ func (f *fixture) call(method, path, body string) (*http.Response, string) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	return answer, string(text)
+	return reply{answer.StatusCode, answer.Header}, string(text)
 }
 
 // want makes a request that must be answered with a status, and gives the JSON.

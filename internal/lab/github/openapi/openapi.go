@@ -142,8 +142,11 @@ func unknownFields(described *openapi3.RequestBodyRef, body []byte) error {
 	}
 	media := described.Value.Content.Get("application/json")
 	var sent map[string]json.RawMessage
-	if media == nil || media.Schema == nil || json.Unmarshal(body, &sent) != nil {
+	if media == nil || media.Schema == nil {
 		return nil
+	}
+	if err := json.Unmarshal(body, &sent); err != nil {
+		return fmt.Errorf("the body is no JSON object: %w", err)
 	}
 	schema := media.Schema.Value
 	if len(schema.OneOf)+len(schema.AnyOf)+len(schema.AllOf) > 0 && len(schema.Properties) == 0 {
