@@ -186,7 +186,7 @@ func (f *Flow) client(fl fleet.Fleet) (*hetzner.Client, error) {
 	if endpoint == "" {
 		endpoint = f.Getenv("HCLOUD_ENDPOINT")
 	}
-	return hetzner.New(hetzner.Options{Token: token, Endpoint: endpoint, PollInterval: fl.Hetzner.PollInterval, Fleet: fl.Name})
+	return hetzner.New(hetzner.Options{Token: token, Endpoint: endpoint, PollInterval: fl.Hetzner.PollInterval, Fleet: fl.Name, Waiting: func(text string) { f.progress().Note(progress.Provision, text) }})
 }
 
 // mustClient is client for a command that cannot do without the provider when

@@ -76,6 +76,10 @@ type Options struct {
 	ShutdownTimeout time.Duration // that a guest has to shut down before its power is cut; 0: one and a half minutes
 	HTTPClient      *http.Client  // nil: one with a timeout of a minute per request
 	Version         string        // of Flotilla, for the User-Agent header
+
+	// Waiting is told, now and then, that requests are put off or fail and are
+	// tried again, which may take minutes; nil: nobody is.
+	Waiting func(text string)
 }
 
 // Client is one project of a Hetzner Cloud account, seen by one fleet. It is
@@ -90,6 +94,7 @@ type Client struct {
 	actions           *waiter
 	limit             *rateLimit
 	clock             *clock
+	patience          patience
 
 	editing   locks // of labels, per resource
 	strangers strangers
@@ -138,6 +143,7 @@ func New(o Options) (*Client, error) {
 		api: hcloud.NewClient(options...), token: o.Token, fleet: o.Fleet, limit: limit, clock: clock,
 		backoff:  positive(o.RetryBackoff, defaultRetryBackoff),
 		shutdown: positive(o.ShutdownTimeout, defaultShutdown), restart: restartLimit,
+		patience: patience{say: o.Waiting},
 	}
 	c.actions = newWaiter(positive(o.PollInterval, defaultPoll), c.poll)
 	return c, nil

@@ -18,6 +18,9 @@ const (
 	maxLagging = 6                // tries of a request that waits for the end of another change; about half a minute
 	maxBackoff = 40 * time.Second // between two tries
 	maxRefill  = 2 * time.Minute  // wait for requests to become available again
+
+	tellAfter = 3                // tries after which people are told
+	tellEvery = 30 * time.Second // and how often at most, for all requests
 )
 
 // request describes one change or question to the API.
@@ -88,6 +91,9 @@ func (c *Client) call(ctx context.Context, r request, send func(context.Context)
 		}
 		if how == refused || tries >= maxBusy || lostTries >= maxLost {
 			return c.problem(r.what, err)
+		}
+		if tries >= tellAfter {
+			c.patience.tell(r.what, err)
 		}
 		if !sleep(ctx, c.pause(tries, err)) {
 			return c.problem(r.what, fmt.Errorf("interrupted: %w", ctx.Err()))
