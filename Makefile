@@ -10,6 +10,7 @@
 #   make e2e      integration and end to end in the lab                 Docker, Nix
 #   make test     the ci tier: lint, unit, e2e; nothing is skipped      sets all of it up
 #   make clients  the hcloud CLI and Terraform against the lab's API    the two (.ci/clients)
+#   make bench    requests, time and memory against what it replaces    Nix (.ci/bench)
 #   make fuzz     each fuzz target for FUZZTIME (default 30s)           Nix, git
 #   make demo     the product in a few minutes                          sets all of it up
 
@@ -20,7 +21,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PARTS := internal/generation/scripts
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
 
-.PHONY: demo test unit e2e lint clients fuzz build image clean
+.PHONY: demo test unit e2e lint clients bench fuzz build image clean
 
 demo:
 	@start=$$(date +%s); \
@@ -40,7 +41,7 @@ unit e2e:
 lint:
 	@unformatted=$$(gofmt -l cmd internal examples); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on: $$unformatted"; exit 1; fi
-	$(GO) vet -tags integration ./...
+	$(GO) vet -tags integration,clients,bench ./...
 	$(GO) run $(GOLANGCI) run
 	shellcheck .ci/* internal/lab/nixos/image/files/lab-init $$(find internal -name '*.sh' ! -path '$(PARTS)/*')
 	cat $(PARTS)/base.sh $$(find $(PARTS) -name '*.sh' ! -name base.sh ! -name main.sh) $(PARTS)/main.sh | shellcheck -s sh -
@@ -48,6 +49,9 @@ lint:
 
 clients:
 	@.ci/clients
+
+bench:
+	@.ci/bench
 
 fuzz:
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
