@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -71,6 +72,8 @@ func (op operation) fail(e *Error) error {
 		p.Hints = []string{"The token is wrong or expired. The token of a job ends with the job."}
 	case e.Denied() || e.Missing() && op.needs != "":
 		p.Hints = op.permissionHints(e)
+	case e.Status == 0 && !e.Temporary:
+		p.Hints = []string{"Check the address of GitHub's API (GITHUB_API_URL) and, for a server of your own, that its certificate is trusted where this runs."}
 	case e.Temporary && e.After > 0:
 		p.Hints = []string{fmt.Sprintf("GitHub asks to wait %s. Run it again after that.", e.After.Round(time.Second))}
 	case e.Temporary:
@@ -103,7 +106,8 @@ func (c *Client) explain(resp *github.Response, err error) *Error {
 	e := &Error{Message: c.harmless(err.Error())}
 	if resp == nil || resp.Response == nil {
 		var dial *net.OpError
-		e.Temporary = true
+		var certificate *tls.CertificateVerificationError
+		e.Temporary = !errors.Is(err, errElsewhere) && !errors.As(err, &certificate)
 		e.Lost = !errors.As(err, &dial) || dial.Op != "dial"
 		return e
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -209,6 +211,17 @@ func TestTokenStaysHome(t *testing.T) {
 	if leaked != "" {
 		t.Errorf("a redirect was followed to another host: %s", leaked)
 	}
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
+	defer untrusted.Close()
+	other, err := forge.New(forge.Options{API: untrusted.URL, Repository: "acme/fleet", Token: secret.New(token), Wait: func(context.Context, time.Duration) error {
+		t.Error("waited for a certificate to become good")
+		return nil
+	}})
+	done(t, err)
+	_, err = other.BranchHead(t.Context(), "main")
+	wantProblem(t, err, "certificate")
 	mode = "moved"
 	sha, err := client.BranchHead(t.Context(), "main")
 	if ok(t, sha, err); sha != token[:4] {

@@ -2,10 +2,14 @@ package forge
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
+
+// errElsewhere is a request that would leave GitHub's API. Trying it again is of no use.
+var errElsewhere = errors.New("a request to another host than that of GitHub's API was not made")
 
 // bearer puts the token on requests to GitHub, and lets no other through.
 type bearer struct {
@@ -17,7 +21,7 @@ type bearer struct {
 // RoundTrip implements http.RoundTripper.
 func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != b.host || req.URL.Scheme != b.scheme {
-		return nil, errors.New("a request to another host than GitHub's API was not made")
+		return nil, errElsewhere
 	}
 	with := req.Clone(req.Context())
 	with.Header.Set("Authorization", "Bearer "+b.token.Reveal())
@@ -26,8 +30,11 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // sameHost follows redirects of renamed repositories, which stay at the API.
 func sameHost(req *http.Request, via []*http.Request) error {
-	if len(via) > 3 || req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
-		return errors.New("GitHub's API redirects to another host, or in circles")
+	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
+		return errElsewhere
+	}
+	if len(via) > 3 {
+		return fmt.Errorf("%w: it redirects in circles", errElsewhere)
 	}
 	return nil
 }
