@@ -3,6 +3,8 @@ package forge
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/google/go-github/v66/github"
@@ -12,6 +14,7 @@ import (
 
 const (
 	maxTries = 6
+	maxPages = 100
 	// secondaryPause is what GitHub asks for when a limit was hit and no header
 	// says how long.
 	secondaryPause = time.Minute
@@ -83,6 +86,9 @@ func pages[T any](ctx context.Context, c *Client, op operation, list func(contex
 	op.repeats = true
 	var all []T
 	for page := 1; page != 0; {
+		if page > maxPages { // half a list would lead to wrong conclusions
+			return nil, op.fail(&Error{Status: http.StatusOK, Message: fmt.Sprintf("there are more than %d pages", maxPages)})
+		}
 		var items []T
 		next := 0
 		err := c.call(ctx, op, func(ctx context.Context, rest *github.Client) (*github.Response, error) {

@@ -232,6 +232,23 @@ func TestTokenStaysHome(t *testing.T) {
 	}
 }
 
+// TestEndlessList: a list that never ends is not followed for ever.
+func TestEndlessList(t *testing.T) {
+	requests := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests++
+		w.Header().Set("Link", fmt.Sprintf("<http://%s/x?page=%d>; rel=\"next\"", r.Host, requests+1))
+		fmt.Fprint(w, "[]")
+	}))
+	defer server.Close()
+	client, err := forge.New(forge.Options{API: server.URL, Repository: "acme/fleet", Token: secret.New(token), Login: "me"})
+	done(t, err)
+	_, err = client.Notes(t.Context(), 1)
+	if wantProblem(t, err, "more than 100 pages"); requests != 100 {
+		t.Errorf("%d requests", requests)
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	f := start(t, nil)
 	for _, api := range []string{f.server.URL + "/api/v3", f.server.URL + "/api/v3/", f.server.URL} {
