@@ -50,5 +50,5 @@ func (s *shell) approveDestroy(i deploy.Intent) error {
 		return nil
 	}
 	s.showIntent(i)
-	return s.askFor(i.Fleet, fmt.Sprintf("All of this is destroyed for good. The fleet's name goes on (%s): ", i.Fleet))
+	return s.askFor(i.Fleet, fmt.Sprintf("All of this is destroyed for good. Type the fleet's name (%s) to go on: ", i.Fleet))
 }

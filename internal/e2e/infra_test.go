@@ -52,7 +52,7 @@ func TestInfrastructure(t *testing.T) {
 		if page := r.page(t); !strings.Contains(page, "The app server is at 10.0.1.3.") {
 			t.Errorf("the page says %q", page)
 		}
-		if plan := r.plan(t, "--base", "HEAD"); !plan.Complete || !plan.This.Empty() || !plan.Pending.Empty() {
+		if plan := r.plan(t, "--only", "infra", "--base", "HEAD"); !plan.Complete || !plan.This.Empty() || !plan.Pending.Empty() {
 			t.Errorf("the plan is not empty: missing %v, this change %+v, pending %+v", plan.Missing, plan.This, plan.Pending)
 		}
 	}
@@ -70,7 +70,7 @@ func TestInfrastructure(t *testing.T) {
 	started := docker(t, "inspect", "-f", "{{.State.StartedAt}}", r.container(t, "app"))
 	r.replace(t, "flotilla.yaml", "  app:\n    server_type: cx22", "  app:\n    server_type: cx32")
 	r.commit(t, "Give app more memory")
-	plan := r.plan(t)
+	plan := r.plan(t, "--only", "infra")
 	if len(plan.This.Resources) != 1 || plan.This.Resources[0].Action != plans.Update || !plan.This.Resources[0].Attributes[0].Powers {
 		t.Errorf("plan of another type: %+v", plan.This.Resources)
 	}

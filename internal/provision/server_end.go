@@ -230,6 +230,9 @@ func (d *comparison) serverLost(c *change, have fleet.AccountServer) {
 		c.lose("all backups of the server")
 	}
 	for _, v := range have.Volumes {
+		if _, stays := d.desired.Volumes[v]; !stays && d.actual.Volumes[v].Owned {
+			continue // it is destroyed, too
+		}
 		c.note("the volume %s is detached, and its data stays", cmp.Or(v, "without a name"))
 	}
 }
