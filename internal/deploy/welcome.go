@@ -21,6 +21,9 @@ import (
 // firstBoot bounds the wait for a new server's first answer.
 const firstBoot = 5 * time.Minute
 
+// seeAgain is the pause between two looks at a host key that changes.
+const seeAgain = 300 * time.Millisecond
+
 // welcome waits until each new server answers, and replaces its throw-away
 // host key by one that was made on the host and has never left it. New is a
 // server without a confirmed deployment. One that was only powered off is
@@ -119,15 +122,38 @@ func (d *deployment) replaceHostKey(ctx context.Context, host string, target rem
 	if err := h.ActivateHostKey(ctx); err != nil {
 		return err
 	}
-	target.HostKeys = []string{next}
-	waiting, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	conn, err := remote.WaitReachable(waiting, target, func(error) {})
-	if err != nil {
+	if err := seeHostKey(ctx, host, target, next, old); err != nil {
 		return err
 	}
-	_ = conn.Close()
 	return d.pin(ctx, host, next, "")
+}
+
+// seeHostKey waits until a host answers with its next host key: sshd takes a
+// moment to read it, and answers with the old one until then.
+func seeHostKey(ctx context.Context, host string, target remote.Target, next, old string) error {
+	target.HostKeys = []string{next, old}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		conn, err := remote.WaitReachable(ctx, target, func(error) {})
+		if err != nil {
+			return err
+		}
+		seen := remote.Fingerprint(conn.RemoteKey())
+		_ = conn.Close()
+		if seen == next {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return &problem.Problem{
+				Summary: host + " still answers with its old host key a minute after the new one was put in place",
+				Cause:   ctx.Err(),
+				Hints:   []string{"Look at sshd there (systemctl status sshd), then deploy again: both keys are known."},
+			}
+		case <-time.After(seeAgain):
+		}
+	}
 }
 
 func (d *deployment) server(host string) fleet.AccountServer {
