@@ -10,17 +10,27 @@ import (
 // Redacted is what a String shows of itself.
 const Redacted = "(secret)"
 
-// String is a secret value. The zero value is "not set".
-type String struct{ value string }
+// String is a secret value. The zero value is "not set". It is not compared
+// with ==.
+type String struct {
+	// A pointer, because fmt calls no method of what lies in an unexported field
+	// of another struct: it prints an address there, and not the value.
+	value *string
+}
 
 // New wraps a value.
-func New(value string) String { return String{value: value} }
+func New(value string) String { return String{value: &value} }
 
 // Reveal gives the value, for the one place that sends it where it belongs.
-func (s String) Reveal() string { return s.value }
+func (s String) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // IsZero tells whether the secret is not set.
-func (s String) IsZero() bool { return s.value == "" }
+func (s String) IsZero() bool { return s.Reveal() == "" }
 
 // String implements fmt.Stringer with Redacted.
 func (s String) String() string { return Redacted }

@@ -13,9 +13,10 @@ func TestNeverPrints(t *testing.T) {
 	const value = "hunter2-token"
 	s := New(value)
 	type holder struct{ Token String }
+	type closed struct{ token String } // fmt calls no method of an unexported field
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
-		fmt.Fprintf(&out, verb+" "+verb+"\n", s, &holder{Token: s})
+		fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", s, &holder{Token: s}, &closed{token: s})
 	}
 	j, err := json.Marshal(map[string]any{"a": s, "b": holder{s}})
 	if err != nil {
