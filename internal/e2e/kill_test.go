@@ -12,6 +12,7 @@ import (
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/progress"
 )
 
@@ -68,10 +69,23 @@ func TestControllerKilled(t *testing.T) {
 			if !killed || ended.code != -1 {
 				t.Fatalf("the controller was not killed at %s %s (exit code %d)\n%s", p.kind, p.step, ended.code, ended.stderr)
 			}
+			r.unlocks(t)
 			if r.settles(t, old, greeting).Settled == "" {
 				t.Error("the next run does not say what it found")
 			}
 		})
+	}
+}
+
+// unlocks frees the fleet's lock of a run that died a moment ago: until then
+// the next run is refused.
+func (r *rig) unlocks(t *testing.T) {
+	t.Helper()
+	if failure := r.deploy(t, int(problem.Refused), "--on", "web").Failure; !strings.Contains(failure, "is locked by") {
+		t.Errorf("a deploy beside the dead run's lock says %q", failure)
+	}
+	if ended := r.flotilla(t, "unlock", "--yes"); ended.code != 0 || !strings.Contains(ended.stdout, "Broke the lock of") {
+		t.Fatalf("unlock ended with exit code %d: %s%s", ended.code, ended.stdout, ended.stderr)
 	}
 }
 
