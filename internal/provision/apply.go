@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -37,6 +38,9 @@ func Expand(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet.A
 	if len(nodes) == 0 {
 		return actual, nil, nil
 	}
+	if err := d.orderable(ctx, p); err != nil {
+		return actual, r.outcome(), err
+	}
 	r.do(ctx, nodes)
 	if r.failed() {
 		return actual, r.outcome(), r.err(nil)
@@ -46,6 +50,25 @@ func Expand(ctx context.Context, p Provider, desired fleet.Fleet, actual fleet.A
 		return actual, r.outcome(), err
 	}
 	return after, r.outcome(), nil
+}
+
+// orderable finds out what would keep new servers from being ordered (a type, a
+// location, an image that does not exist) before anything is made beside them.
+func (d *comparison) orderable(ctx context.Context, p Provider) error {
+	var failed []error
+	checked := map[string]bool{} // equal orders once
+	for _, c := range d.changes {
+		if c.Kind != plans.KindServer || c.Action != plans.Create {
+			continue
+		}
+		s := d.desired.Servers[c.Name]
+		order := fmt.Sprintf("%q %q %q %q", s.ServerType, s.FallbackTypes, s.Locations, s.Image)
+		if !checked[order] {
+			checked[order] = true
+			failed = append(failed, p.CheckOrder(ctx, s))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // Contract detaches, narrows and destroys what actual has and desired has not.

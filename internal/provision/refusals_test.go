@@ -291,6 +291,27 @@ func TestOrderIsCheckedBeforeTheOldServerGoes(t *testing.T) {
 	w.sound(t)
 }
 
+// A new server that cannot be ordered keeps everything beside it from being
+// made too.
+func TestOrdersAreCheckedBeforeAnythingIsMade(t *testing.T) {
+	w := newFake()
+	head := base()
+	server("web-1", func(s *fleet.Server) { s.Image = "missing" })(&head)
+	_, results, err := provision.Expand(context.Background(), w, head, account(t, w, head), provision.Options{}, progress.Discard)
+	if err == nil || !strings.Contains(err.Error(), "no image missing") {
+		t.Errorf("got %v", err)
+	}
+	for _, r := range results {
+		if r.Done {
+			t.Errorf("%s %s was made all the same", r.Kind, r.Name)
+		}
+	}
+	if got := account(t, w, head); len(got.Servers)+len(got.Networks)+len(got.Volumes) > 0 {
+		t.Errorf("there is something now: %+v", got)
+	}
+	w.sound(t)
+}
+
 // A change of which only a part is made counts as neither done nor untouched.
 func TestDoneInPart(t *testing.T) {
 	w := applied(t, base())
