@@ -118,9 +118,10 @@ func faster(a, b ended) ended {
 	if a.wall == 0 {
 		return b
 	}
+	best := b
 	if a.wall < b.wall {
-		b.wall, b.others, b.stdout = a.wall, a.others, a.stdout
+		best = a
 	}
-	b.cpu, b.peak, b.own = min(a.cpu, b.cpu), max(a.peak, b.peak), max(a.own, b.own)
-	return b
+	best.peak, best.own = max(a.peak, b.peak), max(a.own, b.own)
+	return best
 }

@@ -29,20 +29,18 @@ func sizes(t *testing.T) []int {
 	return all
 }
 
-// rounds are how often a hive is evaluated in each way. While others disturb,
-// there are up to moreRounds further ones.
-func rounds(hosts int) int {
+// rounds are how often a hive is evaluated in each way, and how often again
+// while others disturb.
+func rounds(hosts int) (rounds, again int) {
 	switch {
 	case hosts <= 10:
-		return 4
+		return 3, 3
 	case hosts <= 50:
-		return 2
+		return 1, 2
 	default:
-		return 1
+		return 1, 1
 	}
 }
-
-const moreRounds = 3
 
 // TestEvaluation evaluates whole fleets: settings, derivations and review facts.
 func TestEvaluation(t *testing.T) {
@@ -53,26 +51,28 @@ func TestEvaluation(t *testing.T) {
 	for _, n := range sizes(t) {
 		h := newHive(t, n)
 		h.plain(t, "host-0") // the files are in memory afterwards
-		var plain, full, whole ended
+		var plain, ours, one ended
 		calm(t)
-		whole = h.plain(t, h.names()...)
-		for round := 0; round < rounds(n) || max(plain.others, full.others) > quiet && round < rounds(n)+moreRounds; round++ {
+		one = h.plain(t, h.names()...)
+		few, again := rounds(n)
+		for round := 0; round < few || (plain.disturbed() || ours.disturbed()) && round < few+again; round++ {
 			calm(t)
 			plain = faster(plain, h.singly())
 			calm(t)
-			full = faster(full, h.full())
+			ours = faster(ours, h.full())
+			t.Logf("%d hosts, round %d: flotilla %s, a process a host %s, one process %s", n, round+1, ours.time(), plain.time(), one.time())
 		}
 		host = max(host, plain.own)
-		ratio := full.wall.Seconds() / plain.wall.Seconds()
-		toOne := full.wall.Seconds() / whole.wall.Seconds()
-		s.row("%d\t%s\t%s\t%s\t%.2f\t%.2f\t%.2f\t%d MB\t%d MB\t%d MB", n, full.time(), plain.time(), whole.time(),
-			ratio, full.cpu.Seconds()/plain.cpu.Seconds(), toOne, full.peak>>20, plain.own>>20, whole.own>>20)
+		ratio := ours.wall.Seconds() / plain.wall.Seconds()
+		toOne := ours.wall.Seconds() / one.wall.Seconds()
+		s.row("%d\t%s\t%s\t%s\t%.2f\t%.2f\t%.2f\t%d MB\t%d MB\t%d MB", n, ours.time(), plain.time(), one.time(),
+			ratio, ours.cpu.Seconds()/plain.cpu.Seconds(), toOne, ours.peak>>20, plain.own>>20, one.own>>20)
 		hosts := fmt.Sprintf("%d hosts: ", n)
-		s.undisturbed(t, hosts+"time to that of a process a host", ratio, 1.1, "%.2f", full, plain)
+		s.undisturbed(t, hosts+"time to that of a process a host", ratio, 1.1, "%.2f", ours, plain)
 		if n >= 10 {
-			s.undisturbed(t, hosts+"time to that of one process", toOne, 0.45, "%.2f", full, whole)
+			s.undisturbed(t, hosts+"time to that of one process", toOne, 0.45, "%.2f", ours, one)
 		}
-		s.most(t, hosts+"memory", float64(full.peak>>20), 1.1*float64(min(n, cores))*float64(host>>20), "%.0f MB")
+		s.most(t, hosts+"memory", float64(ours.peak>>20), 1.1*float64(min(n, cores))*float64(host>>20), "%.0f MB")
 	}
 }
 
@@ -86,7 +86,7 @@ func (e ended) time() string {
 func (s *section) undisturbed(t *testing.T, what string, got, limit float64, unit string, of ...ended) {
 	t.Helper()
 	for _, e := range of {
-		if e.others > quiet {
+		if e.disturbed() {
 			s.skipped(what, fmt.Sprintf("disturbed in every round: others used up to %.0f %% of the processors; measured "+unit, 100*e.others, got))
 			return
 		}

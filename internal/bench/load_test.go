@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	// quiet is the share of the processors above which others disturb a time.
-	quiet = 0.1
+	// quiet is the share of the processors that others may have, and full the one
+	// of all together above which they are in the way.
+	quiet, full = 0.1, 0.9
 	// patience is how long a round waits for others to end.
-	patience = 30 * time.Second
+	patience = 15 * time.Second
 	tick     = 10 * time.Millisecond // of the kernel's counters
 )
 
@@ -48,6 +49,11 @@ func (m moment) others(e ended) float64 {
 	}
 	left := processors().busy - m.busy - e.cpu
 	return max(0, float64(left)/float64(e.wall)/float64(runtime.NumCPU()))
+}
+
+// disturbed tells whether others took what the program could have used.
+func (e ended) disturbed() bool {
+	return e.others > quiet && e.others+float64(e.cpu)/float64(e.wall)/float64(runtime.NumCPU()) > full
 }
 
 // calm waits until others leave the processors alone, but not for ever.
