@@ -264,10 +264,10 @@ func (d *deployment) rollout(ctx context.Context) error {
 	defer hands.close(ctx)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	d.result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), rollout.Steps{
+	d.result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), d.flow.tellingEnds(rollout.Steps{
 		Prepare: hands.prepare,
 		Switch:  hands.switchTo,
-	}, rollout.Options{
+	}), rollout.Options{
 		MaxParallel:    policy.MaxParallel,
 		MaxUnavailable: policy.MaxUnavailable,
 		OnFailure:      policy.OnFailure,

@@ -115,6 +115,7 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	}
 	input.Missing, input.Warnings = missing, warnings
 	plan := planner.Assemble(input)
+	plan.Topology = topology(headTree.Fleet, tagsOf(headHosts))
 	if opts.Only != OnlyHosts {
 		plan.This.Cost, plan.Pending.Cost = seen.cost(baseTree.Fleet, headTree.Fleet), pendingCost
 	}

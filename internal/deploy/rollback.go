@@ -101,12 +101,12 @@ func (v *view) rollback(ctx context.Context, opts RollbackOptions, result *plans
 	policy := v.tree.Fleet.Rollout
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), rollout.Steps{
+	result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), v.flow.tellingEnds(rollout.Steps{
 		Prepare: func(context.Context, string) *plans.HostResult { return nil },
 		Switch: func(ctx context.Context, name string) plans.HostResult {
 			return v.rollbackHost(ctx, name, targets[name], opts)
 		},
-	}, rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure,
+	}), rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure,
 		Draining: either(watching, opts.Draining, v.lock.lost()),
 	})
 	return nil

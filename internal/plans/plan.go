@@ -27,6 +27,8 @@ type Plan struct {
 	Missing  []Gap    `json:"missing"`  // why the plan is not complete
 	Warnings []Gap    `json:"warnings"` // evaluation warnings and other things worth knowing
 	Current  *Current `json:"current"`  // what runs now, nil when it could not be looked up
+
+	Topology *Topology `json:"topology,omitempty"` // the head's fleet, for a picture of it; nil: not known
 }
 
 // Revision is a commit. Subject is untrusted text.

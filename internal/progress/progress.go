@@ -17,6 +17,7 @@ const (
 	Note  Kind = "note"  // something worth knowing; Text says what
 	Log   Kind = "log"   // one line of output of a program or host (untrusted text)
 	Count Kind = "count" // Done of Total Unit
+	Ended Kind = "ended" // no more is to come of this host; Text is its outcome
 )
 
 // Step names the stations of a deploy. Each is one word, shown as it is.
@@ -97,6 +98,11 @@ func (r Reporter) Do(step Step, f func() error) error {
 
 // Note tells something worth knowing.
 func (r Reporter) Note(step Step, text string) { r.emit(Event{Kind: Note, Step: step, Text: text}) }
+
+// Ended tells that no more is to come of the host, and what became of it.
+func (r Reporter) Ended(step Step, outcome string) {
+	r.emit(Event{Kind: Ended, Step: step, Text: outcome})
+}
 
 // Log hands on a line of output.
 func (r Reporter) Log(step Step, line string) { r.emit(Event{Kind: Log, Step: step, Text: line}) }

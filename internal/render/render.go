@@ -39,8 +39,9 @@ func (o Options) width() int {
 
 // Budget says how large Markdown may get.
 type Budget struct {
-	Bytes int    // 0: CommentBytes. The shortest form needs some 4,000
-	Full  string // where the reader finds what was left out: an https URL or a few words; "" names the JSON form
+	Bytes  int    // 0: CommentBytes. The shortest form needs some 4,000
+	Full   string // where the reader finds all of it: an https URL (the run's summary) or a few words; "" names the JSON form
+	Commit string // the commit to name, where it is not the plan's head: a pull request's own, when its merge was planned
 }
 
 func (b Budget) bytes() int {
