@@ -32,7 +32,7 @@ type RollbackOptions struct {
 // deploy, and holds them there until they are released. It needs no
 // evaluation of systems and no build.
 func (f *Flow) Rollback(ctx context.Context, opts RollbackOptions) (plans.Result, error) {
-	result := plans.Result{Version: plans.Version, Command: "rollback", Started: f.now().UTC()}
+	result := plans.Result{Version: plans.Version, Command: "rollback", Started: f.now().UTC(), By: f.By, Reason: opts.Reason, DryRun: opts.DryRun}
 	err := f.rollback(ctx, opts, &result)
 	f.conclude(&result, err)
 	return result, err
@@ -88,7 +88,7 @@ func (v *view) rollback(ctx context.Context, opts RollbackOptions, result *plans
 		for _, name := range slices.Sorted(maps.Keys(targets)) {
 			r := targets[name]
 			result.Hosts = append(result.Hosts, plans.HostResult{
-				Host: name, Outcome: fleet.Unchanged, Wanted: r.System,
+				Host: name, Outcome: fleet.Unchanged, Wanted: r.System, Commit: r.Commit,
 				Reason: fmt.Sprintf("dry run: would go back to commit %.12s", r.Commit),
 			})
 		}
@@ -214,8 +214,9 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, o
 		Confirm:       confirm(address, settings.Health),
 		Hold:          &fleet.Hold{By: v.flow.By, At: v.flow.now().UTC(), Reason: reason},
 	})
-	result.Settled, result.Duration = cmp.Or(told, waited), time.Since(started)
+	result.Settled, result.Duration, result.Commit = cmp.Or(told, waited), time.Since(started), to.Commit
 	if result.Outcome == fleet.Deployed {
+		result.Held = true
 		if err := v.flow.publish(ctx, v.client, v.account, name, func(p *fleet.Published) {
 			p.SystemHash, p.Commit, p.Held = to.System.Hash(), to.Commit, true
 		}); err != nil {
@@ -227,7 +228,7 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, o
 
 // Release lets deploys reach held hosts again.
 func (f *Flow) Release(ctx context.Context, on fleet.Selector, lockTimeout time.Duration) (plans.Result, error) {
-	result := plans.Result{Version: plans.Version, Command: "release", Started: f.now().UTC()}
+	result := plans.Result{Version: plans.Version, Command: "release", Started: f.now().UTC(), By: f.By}
 	err := f.lockedView(ctx, on, lockTimeout, func(v *view) error {
 		result.Fleet, result.Revision = v.tree.Fleet.Name, v.tree.Revision
 		for _, name := range slices.Sorted(maps.Keys(v.hosts)) {

@@ -15,6 +15,9 @@ type Result struct {
 	Command   string           `json:"command"` // deploy, rollback, release, destroy, adopt
 	Fleet     string           `json:"fleet"`
 	Revision  Revision         `json:"revision"`
+	By        string           `json:"by,omitempty"`      // who asked for it
+	Reason    string           `json:"reason,omitempty"`  // why, in their words: of a rollback
+	DryRun    bool             `json:"dry_run,omitempty"` // nothing was done
 	Resources []ResourceResult `json:"resources"`
 	Hosts     []HostResult     `json:"hosts"`
 	Failure   string           `json:"failure,omitempty"` // why it ended before hosts were reached
@@ -39,6 +42,8 @@ type HostResult struct {
 	Runs       storepath.Path `json:"runs"`  // read back at the end; zero: could not be read
 	Boots      storepath.Path `json:"boots"` // boot default, read back at the end
 	Generation int            `json:"generation"`
+	Commit     string         `json:"commit,omitempty"`  // a rollback's: the revision whose system it went back to
+	Held       bool           `json:"held,omitempty"`    // deploys leave it alone until it is released
 	Reason     string         `json:"reason,omitempty"`  // why it is not deployed
 	Log        []string       `json:"log,omitempty"`     // last lines of the activation or the failing check
 	Settled    string         `json:"settled,omitempty"` // what an earlier run had left, and how it was ended
