@@ -22,10 +22,11 @@ type HostState struct {
 	ActiveUnits   []string         `json:"active_units"`
 	SystemdState  string           `json:"systemd_state"` // systemctl is-system-running
 	Hold          *Hold            `json:"hold,omitempty"`
-	Last          *Record          `json:"last,omitempty"`       // newest record
-	Unfinished    *Unfinished      `json:"unfinished,omitempty"` // a deployment that nobody ended
-	LockedBy      string           `json:"locked_by,omitempty"`  // holder of the host's lock, "" if free
-	FailedSystems []storepath.Path `json:"failed_systems"`       // systems that were put back: refused without --retry-bad
+	Last          *Record          `json:"last,omitempty"`         // newest record
+	Unfinished    *Unfinished      `json:"unfinished,omitempty"`   // a deployment that nobody ended
+	LockedBy      string           `json:"locked_by,omitempty"`    // holder of the host's lock, "" if free
+	MissingKeys   []string         `json:"missing_keys,omitempty"` // paths of deployment keys that were put there and are gone, as after a reboot
+	FailedSystems []storepath.Path `json:"failed_systems"`         // systems that were put back: refused without --retry-bad
 }
 
 // Hold keeps a host where somebody rolled it back to.

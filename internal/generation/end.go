@@ -255,6 +255,7 @@ func (a *attempt) verify(ctx context.Context) {
 		return
 	}
 	a.result.Outcome, a.result.Reason = fleet.Deployed, ""
+	a.result.Keys = named(a.req.Keys, a.changed)
 	a.told(clean)
 }
 

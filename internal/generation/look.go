@@ -132,6 +132,8 @@ func parseLook(out string) (seen, error) {
 			}
 		case "bad":
 			s.FailedSystems = append(s.FailedSystems, f.path(key, value))
+		case "key-missing":
+			s.MissingKeys = append(s.MissingKeys, plain(value))
 		case "lock":
 			s.lockToken, s.LockedBy, _ = strings.Cut(value, " ")
 			s.LockedBy = plain(s.LockedBy)

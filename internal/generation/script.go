@@ -29,6 +29,8 @@ var (
 	scriptRecords string
 	//go:embed scripts/hostkey.sh
 	scriptHostKey string
+	//go:embed scripts/keys.sh
+	scriptKeys string
 	//go:embed scripts/main.sh
 	scriptMain string
 )
@@ -38,7 +40,7 @@ var (
 func script() string {
 	return strings.Join([]string{
 		scriptBase, scriptLook, scriptLock, scriptDeploy, scriptCommit, scriptReturn,
-		scriptSettle, scriptRecords, scriptHostKey, scriptMain,
+		scriptSettle, scriptRecords, scriptHostKey, scriptKeys, scriptMain,
 	}, "\n")
 }
 

@@ -48,6 +48,11 @@ func TestCommands(t *testing.T) {
 		releaseCommand(),
 		hostKeyPrepareCommand(),
 		hostKeyActivateCommand(),
+		sendCommand(tokenKey()),
+		keysLookCommand([]Key{tokenKey()}),
+		keysPutCommand("d1", keyEarly),
+		keysNowCommand([]Key{tokenKey()}, []string{"/run/keys/token"}),
+		store("d1", "keys", keysText([]Key{tokenKey()}, nil)),
 	}
 	var got strings.Builder
 	for _, c := range commands {

@@ -35,7 +35,10 @@ type Request struct {
 	KeepGenerations   int           // 0: all
 	// Confirm runs the health checks over a login that was made after the
 	// activation; may be nil. Its error is the reason to go back.
-	Confirm       func(ctx context.Context, s Session) ([]plans.CheckResult, error)
+	Confirm func(ctx context.Context, s Session) ([]plans.CheckResult, error)
+	// Keys are all that the new system wants on the host; those that are not
+	// there as they should be are sent. nil: not known, whatever is there stays.
+	Keys          []Key
 	AcceptRunning bool        // go on though the running system is not the boot default
 	Hold          *fleet.Hold // set when the host commits; nil: none. Its At is the host's
 }
@@ -46,6 +49,9 @@ func (r *Request) fill() error {
 	}
 	if r.New.IsZero() {
 		return errors.New("no system to switch to")
+	}
+	if err := checkKeys(r.Keys); err != nil {
+		return err
 	}
 	if r.ActivationTimeout <= 0 {
 		r.ActivationTimeout = defaultActivation
@@ -72,6 +78,7 @@ type attempt struct {
 	part    string
 	log     []string
 	touched touched
+	changed []string // paths of the keys that have to be put there
 
 	unitWarnings []string // of the last look at the units
 }
@@ -102,8 +109,16 @@ func (a *attempt) run(ctx context.Context) {
 		return
 	}
 	// From here on the host is brought to an end, whatever happens.
+	if err := a.keys(ctx, keyEarly); err != nil {
+		a.disarm(ctx, plain(err.Error()))
+		return
+	}
 	switch verdict, reason, blame := a.activate(ctx); verdict {
 	case goOn:
+		if err := a.keys(ctx, keyLate); err != nil {
+			a.back(ctx, plain(err.Error()), false)
+			return
+		}
 		if reason, blame := a.confirm(ctx); reason != "" {
 			a.back(ctx, reason, blame)
 			return
@@ -135,7 +150,10 @@ func (a *attempt) warn(text string) {
 func (a *attempt) look(ctx context.Context) bool {
 	var s seen
 	err := a.do(progress.Look, func() (err error) {
-		s, err = a.host.look(ctx, a.wire)
+		if s, err = a.host.look(ctx, a.wire); err != nil {
+			return err
+		}
+		a.changed, err = changedKeys(ctx, a.wire, a.req.Keys)
 		return err
 	})
 	if err != nil {
@@ -187,8 +205,8 @@ func (a *attempt) refuse(s seen, boots storepath.Path) (fleet.Outcome, string) {
 func (a *attempt) guard(ctx context.Context) bool {
 	l := a.host.limits
 	// Whoever confirms in the last moment still needs some time to commit.
-	confirm := a.req.ConfirmTimeout + min(l.margin, max(a.req.ConfirmTimeout/2, 5*time.Second))
-	deadline := a.req.ActivationTimeout + l.stop + confirm
+	confirm := a.req.ConfirmTimeout + min(l.margin, max(a.req.ConfirmTimeout/2, 5*time.Second)) + a.keysWait(true)
+	deadline := a.req.ActivationTimeout + l.stop + confirm + a.keysWait(false)
 	err := a.do(progress.Guard, func() error {
 		record, err := recordText(a.req, a.old)
 		if err != nil {
@@ -200,6 +218,9 @@ func (a *attempt) guard(ctx context.Context) bool {
 		}
 		if a.req.Reason != "" {
 			files = append(files, store(a.req.ID, "reason", quoteJSON(a.req.Reason)+"\n"))
+		}
+		if a.req.Keys != nil {
+			files = append(files, store(a.req.ID, "keys", keysText(a.req.Keys, a.changed)))
 		}
 		for _, c := range files {
 			if _, err := a.wire.run(ctx, c); err != nil {

@@ -50,6 +50,7 @@ type HostResult struct {
 	Warnings   []string       `json:"warnings,omitempty"`
 	Checks     []CheckResult  `json:"checks,omitempty"`
 	Pushed     Pushed         `json:"pushed"`
+	Keys       []string       `json:"keys,omitempty"` // names of the deployment keys that were put there
 	Steps      []StepTime     `json:"steps"`
 	Duration   time.Duration  `json:"duration"`
 }

@@ -36,6 +36,7 @@ const (
 	Lock      Step = "lock"
 	Push      Step = "push"
 	Guard     Step = "guard"
+	Keys      Step = "keys" // deployment.keys, before or after the activation
 	Activate  Step = "activate"
 	Confirm   Step = "confirm"
 	Commit    Step = "commit"

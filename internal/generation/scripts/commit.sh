@@ -22,6 +22,7 @@ commit() {
   sync
   if [ -f "$dir/hold" ]; then put "$lib/hold" "$(cat "$dir/hold"),\"at\":\"$(now)\"}"; fi
   blame no
+  keys_keep
   add_history deployed "$(generation_of)" "$(cat "$dir/reason" 2>/dev/null || echo '""')"
   rm -f "$roots/candidate"
   note state 'done'

@@ -156,6 +156,7 @@ disarm() {
 }
 
 finish_disarm() {
+  keys_back
   stop_timers
   rm -f "$roots/candidate"
   add_history failed 0 "$1"

@@ -24,6 +24,7 @@ look() {
   [ -s "$lib/history" ] && echo "last $(tail -n 1 "$lib/history")"
   [ -s "$lib/bad" ] && sed 's/^/bad /' "$lib/bad"
   look_lock
+  look_keys
   look_deployment
   echo end
 }

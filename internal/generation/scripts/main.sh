@@ -4,7 +4,8 @@ main() {
   shift
   case $called in
     look | lock | unlock | root | arm | start | activate | disarm | status | units | told | commit_start | commit | \
-      return_start | guard | deadline | settle | go_back | records | present | hold | release | hostkey_prepare | hostkey_activate)
+      return_start | guard | deadline | settle | go_back | records | present | hold | release | hostkey_prepare | hostkey_activate | \
+      keys_look | keys_put | keys_now)
       "$called" "$@"
       ;;
     *) die 64 "unknown verb $called" ;;

@@ -42,12 +42,15 @@ put_back() {
   timeout -k 5 60 systemctl stop flotilla-activate.service
   # A power loss from here on has to boot the old system: the loader first.
   [ -z "$(fact touched)" ] || loader_back
+  keys_lost=
+  keys_back || keys_lost=yes
   if [ "$boot" = "$(boot_id)" ] || [ "$(running)" != "$old" ]; then
     switch_back || reboot_back
   fi
   : >"$here/down"
   [ "$boot" != "$(boot_id)" ] || units_back
   case ${result:-0} in 2 | 3) echo "the activation script (exit code $result)" >>"$here/down" ;; esac
+  [ -z "$keys_lost" ] || echo "the old deployment keys" >>"$here/down"
   why=$(fact why)
   outcome=rolled-back
   [ ! -s "$here/down" ] || outcome=degraded

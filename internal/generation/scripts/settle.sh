@@ -51,6 +51,7 @@ settle_step() {
       if [ "$boot" != "$(boot_id)" ] && [ "$(running)" = "$old" ]; then
         action=rebooted
         note how reboot
+        keys_back
         rm -f "$roots/candidate"
         blame yes
         add_history rolled-back "$generation" '"the host was rebooted before the deployment was confirmed"'
