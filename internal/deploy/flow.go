@@ -38,6 +38,7 @@ type Flow struct {
 	Sink   progress.Sink       // takes progress
 	By     string              // who runs this, for locks and records
 	Now    func() time.Time    // the clock; nil: time.Now
+	Fetch  repo.Remote         // where commits come from that a shallow clone lacks; zero: nowhere
 }
 
 // tree is one revision of the fleet repo, exported to a folder of its own.
@@ -62,19 +63,26 @@ type workspace struct {
 }
 
 func (f *Flow) open(ctx context.Context) (*workspace, error) {
-	r, err := repo.Open(ctx, f.Dir)
+	if f.Secret != nil && !f.Fetch.Token.IsZero() {
+		f.Secret(f.Fetch.Token)
+	}
+	r, err := repo.Open(ctx, f.Dir, f.Fetch)
 	if err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "flotilla-")
 	if err != nil {
+		r.Close()
 		return nil, fmt.Errorf("cannot make a scratch folder: %w", err)
 	}
 	return &workspace{dir: dir, repo: r}, nil
 }
 
 // close removes the scratch folder.
-func (w *workspace) close() { _ = os.RemoveAll(w.dir) }
+func (w *workspace) close() {
+	w.repo.Close()
+	_ = os.RemoveAll(w.dir)
+}
 
 // export writes a revision to the workspace and reads its flotilla.yaml. A
 // zero revision, and one without the file, is an empty tree.

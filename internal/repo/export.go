@@ -37,12 +37,28 @@ type file struct {
 // line ends, filters) change nothing. Executable files have mode 0755, others
 // 0644, folders 0755. Symbolic links are written as they are and may point
 // anywhere. Submodules are an error. After an error dir may hold a part.
-func (r *Repo) Export(ctx context.Context, commit, dir string) (err error) {
+//
+// What a partial clone lacks of it is fetched, where there is a Remote.
+func (r *Repo) Export(ctx context.Context, commit, dir string) error {
 	c, err := r.commit(ctx, commit)
 	if err != nil {
 		return err
 	}
-	files, err := r.files(ctx, commit, c.tree)
+	err = r.export(ctx, commit, c.tree, dir)
+	if r.server == nil || !errors.Is(err, errMissing) {
+		return err
+	}
+	if err := r.server.commit(ctx, commit); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("write out commit %s: %w", short(commit), err)
+	}
+	return r.export(ctx, commit, c.tree, dir)
+}
+
+func (r *Repo) export(ctx context.Context, commit, tree, dir string) (err error) {
+	files, err := r.files(ctx, commit, tree)
 	if err != nil {
 		return err
 	}
@@ -98,6 +114,9 @@ func emptyFolder(dir string) (*os.Root, error) {
 // files lists a tree, checked.
 func (r *Repo) files(ctx context.Context, commit, tree string) ([]file, error) {
 	out, err := r.git.run(ctx, nil, nil, "ls-tree", "-r", "-z", "--full-tree", tree)
+	if exitCode(err) > 0 {
+		return nil, r.notWritten(ctx, commit, fmt.Errorf("its folders: %w (%w)", errMissing, err))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list commit %s: %w", short(commit), err)
 	}

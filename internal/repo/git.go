@@ -21,7 +21,9 @@ const limit = 10 * time.Minute
 // git runs the git program in a folder.
 type git struct {
 	dir      string
+	safe     string   // the work tree's top: it may belong to another user
 	programs []string // configuration keys of the repository that name programs
+	objects  string   // folder of further objects, "" for none
 }
 
 // line runs git and gives its output without the final newline.
@@ -34,10 +36,15 @@ func (g git) line(ctx context.Context, args ...string) (string, error) {
 func (g git) run(ctx context.Context, in io.Reader, out io.Writer, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if in == nil {
-		in = bytes.NewReader(nil)
+	return run(ctx, process.Command{Args: args, Dir: g.dir, Env: g.env(), Stdin: in, Stdout: out})
+}
+
+func run(ctx context.Context, c process.Command) ([]byte, error) {
+	c.Program = "git"
+	if c.Stdin == nil {
+		c.Stdin = bytes.NewReader(nil)
 	}
-	result, err := process.Run(ctx, process.Command{Program: "git", Args: args, Dir: g.dir, Env: g.env(), Stdin: in, Stdout: out})
+	result, err := process.Run(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -48,37 +55,17 @@ func (g git) run(ctx context.Context, in io.Reader, out io.Writer, args ...strin
 // other configuration than the repository's own, and of that nothing that
 // starts a program.
 func (g git) env() []string {
-	env := []string{
-		"LC_ALL=C",
-		"GIT_CONFIG_NOSYSTEM=1",
-		"GIT_CONFIG_GLOBAL=" + os.DevNull,
-		"GIT_ATTR_NOSYSTEM=1",
-		"GIT_GRAFT_FILE=" + os.DevNull,
-		"GIT_NO_REPLACE_OBJECTS=1", // a commit is what its hash says
-		"GIT_OPTIONAL_LOCKS=0",     // reading must not write
-		"GIT_LITERAL_PATHSPECS=1",
-		"GIT_TERMINAL_PROMPT=0",
-		"GIT_ASKPASS=false",
-		"GIT_PAGER=cat",
-		"GIT_NO_LAZY_FETCH=1", // a partial clone would fetch what is missing,
-		"GIT_ALLOW_PROTOCOL=", // by programs that its configuration names
+	env := append(environment("PATH", "HOME"),
+		"GIT_OPTIONAL_LOCKS=0", // reading must not write
+		"GIT_NO_LAZY_FETCH=1",  // a partial clone would fetch what is missing,
+		"GIT_ALLOW_PROTOCOL=",  // by programs that its configuration names
+	)
+	if g.objects != "" {
+		env = append(env, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+g.objects)
 	}
-	for _, name := range []string{"PATH", "HOME"} {
-		if value, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+value)
-		}
-	}
-	settings := [][2]string{
-		{"safe.directory", "*"},             // in containers the work tree often has another owner
-		{"safe.bareRepository", "explicit"}, // a repository inside the tree is not ours
-		{"core.fsmonitor", "false"},
-		{"core.hooksPath", os.DevNull},
-		{"core.attributesFile", os.DevNull},
-		{"core.untrackedCache", "false"},
-		{"core.quotePath", "false"},
-		{"core.commitGraph", "false"}, // it may disagree with the commits
-		{"gc.auto", "0"},
-		{"maintenance.auto", "false"},
+	settings := [][2]string{{"core.commitGraph", "false"}} // it may disagree with the commits
+	if g.safe != "" {
+		settings = append(settings, [2]string{"safe.directory", g.safe}) // in containers the work tree often has another owner
 	}
 	for _, key := range g.programs {
 		value := ""
@@ -87,7 +74,46 @@ func (g git) env() []string {
 		}
 		settings = append(settings, [2]string{key, value})
 	}
-	env = append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings)))
+	return append(env, configured(settings...)...)
+}
+
+// environment is what every run of git gets, with the named variables of the
+// caller's.
+func environment(inherited ...string) []string {
+	env := []string{
+		"LC_ALL=C",
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=" + os.DevNull,
+		"GIT_ATTR_NOSYSTEM=1",
+		"GIT_GRAFT_FILE=" + os.DevNull,
+		"GIT_NO_REPLACE_OBJECTS=1", // a commit is what its hash says
+		"GIT_LITERAL_PATHSPECS=1",
+		"GIT_TERMINAL_PROMPT=0",
+		"GIT_ASKPASS=false",
+		"GIT_PAGER=cat",
+	}
+	for _, name := range inherited {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// configured hands settings over, with those of every run. They beat what the
+// repository's own configuration says.
+func configured(more ...[2]string) []string {
+	settings := append([][2]string{
+		{"safe.bareRepository", "explicit"}, // a repository inside the tree is not ours
+		{"core.fsmonitor", "false"},
+		{"core.hooksPath", os.DevNull},
+		{"core.attributesFile", os.DevNull},
+		{"core.untrackedCache", "false"},
+		{"core.quotePath", "false"},
+		{"gc.auto", "0"},
+		{"maintenance.auto", "false"},
+	}, more...)
+	env := []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
 	for i, s := range settings {
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, s[1]))
 	}

@@ -89,7 +89,7 @@ func TestBareRepositoryInTheTree(t *testing.T) {
 	w.git("--git-dir=trap", "config", "core.fsmonitor", "touch "+marker)
 	w.git("--git-dir=trap", "config", "core.bare", "false")
 	w.git("--git-dir=trap", "config", "core.worktree", w.dir)
-	r, err := Open(t.Context(), filepath.Join(w.dir, "trap"))
+	r, err := Open(t.Context(), filepath.Join(w.dir, "trap"), Remote{})
 	if err == nil {
 		if got, err := r.Resolve(t.Context(), "HEAD"); err != nil || got.Commit != hash {
 			t.Errorf("took the inner repository: %v, %v", got, err)

@@ -5,9 +5,11 @@
 // Its rule: the real git program, reading only, and nothing that the repository
 // chooses is run. A pull request is a stranger's work, so git gets an
 // environment of its own, no hooks, no filters, no file system monitor, no
-// network, and objects are read raw instead of being checked out.
+// network, and objects are read raw instead of being checked out. What a shallow
+// clone lacks is fetched from the one server that the caller names (Remote),
+// into a folder of our own.
 //
-// It does not fetch, write to the repository or know what is in the files.
+// It does not write to the repository or know what is in the files.
 package repo
 
 import (
@@ -31,11 +33,13 @@ type Repo struct {
 	root   string
 	prefix string
 	git    git
+	server *server // nil: nothing is fetched
 }
 
 // Open finds the repository that dir is in. A repository that belongs to
 // another user is taken as well: what makes such a one dangerous is not run.
-func Open(ctx context.Context, dir string) (*Repo, error) {
+// Commits that are not in it come from remote. Close frees what was fetched.
+func Open(ctx context.Context, dir string, remote Remote) (*Repo, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open git repository: %w", err)
@@ -46,7 +50,8 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 		}
 		return nil, &problem.Problem{Summary: "cannot open the git repository", Cause: err, Hints: []string{"Name the folder that holds flotilla.yaml."}}
 	}
-	g := git{dir: dir}
+	holder, _ := enclosing(physical(dir))
+	g := git{dir: dir, safe: holder}
 	top, err := g.line(ctx, "rev-parse", "--show-toplevel")
 	if err != nil {
 		return nil, notOpened(dir, err)
@@ -58,11 +63,59 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 	if err != nil {
 		return nil, notOpened(dir, err)
 	}
-	r := &Repo{root: top, prefix: strings.TrimSuffix(prefix, "/"), git: git{dir: top}}
+	r := &Repo{root: top, prefix: strings.TrimSuffix(prefix, "/"), git: git{dir: top, safe: holder}}
+	if way, ok := written(top, dir); ok {
+		r.prefix = way
+	}
 	if r.git.programs, err = programs(ctx, r.git); err != nil {
 		return nil, notOpened(dir, err)
 	}
+	if remote.URL == "" {
+		return r, nil
+	}
+	format, err := r.git.line(ctx, "rev-parse", "--show-object-format")
+	if err != nil {
+		return nil, notOpened(dir, err)
+	}
+	if r.server, err = newServer(ctx, remote, format); err != nil {
+		return nil, err
+	}
+	r.git.objects = r.server.objects()
 	return r, nil
+}
+
+// Close frees what was fetched.
+func (r *Repo) Close() { r.server.close() }
+
+// physical is a path without symbolic links, as git sees its folders; the path
+// itself where that cannot be told.
+func physical(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// written gives the way from the work tree's top to dir as it was written.
+// git follows symbolic links on it, and where they lead is for each commit to
+// say, not for the one that is checked out.
+func written(top, dir string) (way string, ok bool) {
+	at, err := os.Stat(top)
+	if err != nil {
+		return "", false
+	}
+	for folder := dir; ; folder = filepath.Dir(folder) {
+		if info, err := os.Stat(folder); err == nil && os.SameFile(info, at) {
+			way, err := filepath.Rel(folder, dir)
+			if way == "." {
+				way = ""
+			}
+			return filepath.ToSlash(way), err == nil
+		}
+		if folder == filepath.Dir(folder) {
+			return "", false
+		}
+	}
 }
 
 // notOpened explains why git did not find or take the repository.
@@ -108,6 +161,15 @@ func (r *Repo) Resolve(ctx context.Context, rev string) (plans.Revision, error) 
 		}
 	}
 	hash, err := r.git.line(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", rev+"^{commit}")
+	if exitCode(err) > 0 && r.server != nil {
+		hash, err = r.resolveElsewhere(ctx, rev)
+		if err == nil && hash == "" {
+			return plans.Revision{}, r.missing(ctx, fmt.Sprintf("git revision %q is neither in this repository nor on its server", rev), rev)
+		}
+		if err != nil {
+			return plans.Revision{}, err
+		}
+	}
 	if err != nil {
 		if exitCode(err) > 0 {
 			return plans.Revision{}, r.missing(ctx, fmt.Sprintf("git revision %q is not in this repository", rev), rev)
@@ -155,7 +217,8 @@ func (r *Repo) shallow(ctx context.Context) (bool, error) {
 }
 
 // FirstParent gives the first parent of a commit, "" for one without parents.
-// A parent that a shallow clone does not hold is an error.
+// A parent that a shallow clone does not hold is fetched; without a Remote it
+// is an error.
 func (r *Repo) FirstParent(ctx context.Context, commit string) (string, error) {
 	c, err := r.commit(ctx, commit)
 	if err != nil || len(c.parents) == 0 {
@@ -165,44 +228,6 @@ func (r *Repo) FirstParent(ctx context.Context, commit string) (string, error) {
 		return "", err
 	}
 	return c.parents[0], nil
-}
-
-// MergeBase gives the best common ancestor of two commits. None is an error.
-func (r *Repo) MergeBase(ctx context.Context, a, b string) (string, error) {
-	if err := r.have(ctx, a, b); err != nil {
-		return "", err
-	}
-	base, err := r.git.line(ctx, "merge-base", a, b)
-	if exitCode(err) == 1 {
-		return "", r.missing(ctx, fmt.Sprintf("commits %s and %s have no common ancestor here", short(a), short(b)), a)
-	}
-	if err != nil {
-		return "", fmt.Errorf("common ancestor of %s and %s: %w", short(a), short(b), err)
-	}
-	return base, nil
-}
-
-// Contains tells whether ancestor is commit or was made before it on its
-// history. In a shallow clone "no" cannot be told, and is an error.
-func (r *Repo) Contains(ctx context.Context, commit, ancestor string) (bool, error) {
-	if err := r.have(ctx, commit, ancestor); err != nil {
-		return false, err
-	}
-	_, err := r.git.run(ctx, nil, nil, "merge-base", "--is-ancestor", ancestor, commit)
-	if err == nil {
-		return true, nil
-	}
-	if exitCode(err) != 1 {
-		return false, fmt.Errorf("is %s an ancestor of %s: %w", short(ancestor), short(commit), err)
-	}
-	shallow, err := r.shallow(ctx)
-	if err != nil {
-		return false, err
-	}
-	if shallow {
-		return false, r.missing(ctx, fmt.Sprintf("cannot tell whether commit %s holds %s: the history between them is not here", short(commit), short(ancestor)), ancestor)
-	}
-	return false, nil
 }
 
 // commitObject is what is used of a commit.
@@ -230,6 +255,12 @@ func (r *Repo) commit(ctx context.Context, hash string) (commitObject, error) {
 		return commitObject{}, fmt.Errorf("%q is not the full hash of a commit", hash)
 	}
 	out, err := r.git.run(ctx, nil, nil, "cat-file", "commit", hash)
+	if exitCode(err) > 0 && r.server != nil {
+		if err := r.server.commit(ctx, hash); err != nil {
+			return commitObject{}, err
+		}
+		out, err = r.git.run(ctx, nil, nil, "cat-file", "commit", hash)
+	}
 	if exitCode(err) > 0 {
 		return commitObject{}, r.missing(ctx, fmt.Sprintf("commit %s is not in this repository", short(hash)), hash)
 	}

@@ -76,7 +76,7 @@ func (w work) commit(message string) string {
 
 func (w work) open(sub ...string) *Repo {
 	w.t.Helper()
-	r, err := Open(w.t.Context(), filepath.Join(append([]string{w.dir}, sub...)...))
+	r, err := Open(w.t.Context(), filepath.Join(append([]string{w.dir}, sub...)...), Remote{})
 	if err != nil {
 		w.t.Fatal(problem.Text(err))
 	}
@@ -116,27 +116,27 @@ func TestOpen(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	_, err := Open(t.Context(), t.TempDir())
+	_, err := Open(t.Context(), t.TempDir(), Remote{})
 	fails(t, err, "is not in a git repository", "git init")
-	_, err = Open(t.Context(), filepath.Join(t.TempDir(), "absent"))
+	_, err = Open(t.Context(), filepath.Join(t.TempDir(), "absent"), Remote{})
 	fails(t, err, "no such file")
 	w := newWork(t)
 	w.git("clone", "-q", "--bare", ".", "../bare.git")
-	_, err = Open(t.Context(), filepath.Join(w.dir, "../bare.git"))
+	_, err = Open(t.Context(), filepath.Join(w.dir, "../bare.git"), Remote{})
 	fails(t, err)
-	_, err = Open(t.Context(), filepath.Join(w.dir, ".git"))
+	_, err = Open(t.Context(), filepath.Join(w.dir, ".git"), Remote{})
 	fails(t, err)
 	if err := os.WriteFile(filepath.Join(w.dir, ".git", "config"), []byte("[broken"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(t.Context(), w.dir)
+	_, err = Open(t.Context(), w.dir, Remote{})
 	fails(t, err, "git refuses the repository", "bad config")
 }
 
 func TestGitMissing(t *testing.T) {
 	w := newWork(t)
 	t.Setenv("PATH", t.TempDir())
-	_, err := Open(t.Context(), w.dir)
+	_, err := Open(t.Context(), w.dir, Remote{})
 	fails(t, err, "git is not installed", "Install git")
 }
 
