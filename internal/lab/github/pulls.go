@@ -12,6 +12,7 @@ type Pull struct {
 	Title, Body string
 	Author      string // login; "": octocat
 	Head        string // branch
+	HeadSHA     string // of a fork, whose branches are not the repository's
 	Base        string // branch; "": the default one
 	Fork        bool   // the head is in somebody else's repository
 	ForkDeleted bool   // which is gone: head.repo is null
@@ -42,8 +43,9 @@ func (a *API) OpenPull(p Pull) int {
 	a.repo.issues = append(a.repo.issues, i)
 	made := &pull{
 		Pull: p, number: i.number, state: "open", opened: now,
-		headSHA: a.repo.branches[p.Head], baseSHA: a.repo.branches[p.Base],
+		headSHA: p.HeadSHA, baseSHA: a.repo.branches[p.Base],
 	}
+	a.repo.head(made)
 	a.repo.pulls = append(a.repo.pulls, made)
 	return made.number
 }
@@ -64,7 +66,7 @@ func (a *API) MergePull(number int, method string) (string, error) {
 	if p == nil || p.state != "open" {
 		return "", fmt.Errorf("lab GitHub: no open pull request #%d", number)
 	}
-	p.headSHA = a.repo.branches[p.Head]
+	a.repo.head(p)
 	now, base := a.opt.Now(), a.repo.branches[p.Base]
 	commits := a.repo.between(base, p.headSHA)
 	var brought []string
@@ -133,7 +135,7 @@ func (r *repository) pull(number int) *pull {
 
 // head is the commit that a pull request is at: an open one follows its branch.
 func (r *repository) head(p *pull) string {
-	if sha, ok := r.branches[p.Head]; ok && p.state == "open" {
+	if sha, ok := r.branches[p.Head]; ok && p.state == "open" && p.HeadSHA == "" {
 		p.headSHA = sha
 	}
 	return p.headSHA
