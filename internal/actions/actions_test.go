@@ -2,13 +2,12 @@ package actions
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/sethvargo/go-githubactions"
 
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/secret"
@@ -29,7 +28,7 @@ func runner(t *testing.T, env map[string]string, event string) (*Runner, func(st
 	}
 	getenv := func(k string) string { return all[k] }
 	var out bytes.Buffer
-	return New(githubactions.WithGetenv(getenv), githubactions.WithWriter(&out)), getenv, &out
+	return New(getenv, &out), getenv, &out
 }
 
 func TestJob(t *testing.T) {
@@ -48,7 +47,11 @@ func TestJob(t *testing.T) {
 		{"deleted branch", "push", map[string]string{"GITHUB_REF": "refs/heads/main"}, `{"deleted":true,"repository":{"default_branch":"main"}}`, "", "", problem.Usage},
 		{"merge queue plans", "merge_group", nil, `{"merge_group":{"base_sha":"2222222222222222222222222222222222222222","head_sha":"3333333333333333333333333333333333333333"}}`, "plan", "2222222222222222222222222222222222222222", 0},
 		{"dispatch needs a command", "workflow_dispatch", nil, `{}`, "", "", problem.Usage},
-		{"dispatch rolls back", "workflow_dispatch", map[string]string{"INPUT_COMMAND": "rollback"}, `{}`, "rollback", "", 0},
+		{"dispatch rolls back", "workflow_dispatch", map[string]string{"INPUT_COMMAND": "rollback", "GITHUB_REF": "refs/heads/main"}, push, "rollback", "", 0},
+		{"dispatch elsewhere", "workflow_dispatch", map[string]string{"INPUT_COMMAND": "deploy", "GITHUB_REF": "refs/heads/topic"}, push, "", "", problem.Usage},
+		{"dispatch on a named branch", "workflow_dispatch", map[string]string{"INPUT_COMMAND": "deploy", "INPUT_BRANCH": "topic", "GITHUB_REF": "refs/heads/topic"}, push, "deploy", "", 0},
+		{"schedule looks for drift", "schedule", nil, `{}`, "drift", "", 0},
+		{"comments are off", "issue_comment", nil, `{}`, "", "", problem.Refused},
 		{"unknown command", "workflow_dispatch", map[string]string{"INPUT_COMMAND": "destroy-all"}, `{}`, "", "", problem.Usage},
 		{"pull request never deploys", "pull_request", map[string]string{"INPUT_COMMAND": "deploy"}, `{}`, "", "", problem.Usage},
 		{"pull_request_target is refused", "pull_request_target", nil, `{}`, "", "", problem.Refused},
@@ -70,8 +73,8 @@ func TestJob(t *testing.T) {
 			if job.Command != c.command || job.Base != c.base {
 				t.Errorf("got %+v", job)
 			}
-			if err == nil && job.By != "ada (acme/fleet run 42 attempt 2)" {
-				t.Errorf("by %q", job.By)
+			if err == nil && job.GitHub.By() != "ada (acme/fleet run 42 attempt 2)" {
+				t.Errorf("by %q", job.GitHub.By())
 			}
 		})
 	}
@@ -105,8 +108,8 @@ func FuzzEvent(f *testing.F) {
 		}
 		env := map[string]string{"GITHUB_EVENT_NAME": event, "GITHUB_EVENT_PATH": path}
 		getenv := func(k string) string { return env[k] }
-		job, err := New(githubactions.WithGetenv(getenv)).Job(getenv)
-		if err == nil && job.Command != "plan" && job.Command != "deploy" {
+		job, err := New(getenv, io.Discard).Job(getenv)
+		if err == nil && job.Command != "plan" && job.Command != "deploy" && job.Command != "drift" {
 			t.Errorf("event %q asks for %q", event, job.Command)
 		}
 	})
@@ -115,8 +118,8 @@ func FuzzEvent(f *testing.F) {
 func TestInfrastructureInputs(t *testing.T) {
 	r, getenv, _ := runner(t, map[string]string{
 		"GITHUB_EVENT_NAME": "workflow_dispatch", "INPUT_COMMAND": "deploy", "INPUT_ONLY": "infra",
-		"INPUT_ALLOW-DESTROY": "db, pgdata\nold", "INPUT_REBUILD": "web", "INPUT_LOCK-TIMEOUT": "15m",
-	}, `{}`)
+		"INPUT_ALLOW-DESTROY": "db, pgdata\nold", "INPUT_REBUILD": "web", "INPUT_LOCK-TIMEOUT": "15m", "GITHUB_REF": "refs/heads/main",
+	}, `{"repository":{"default_branch":"main"}}`)
 	job, err := r.Job(getenv)
 	if err != nil {
 		t.Fatal(err)

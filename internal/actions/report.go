@@ -1,6 +1,12 @@
 package actions
 
 import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -8,9 +14,16 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/secret"
 )
 
-// SummaryBytes is the size limit of a step's summary, with a margin (GitHub's
-// own limit is 1 MiB).
-const SummaryBytes = 1000 * 1024
+const (
+	// SummaryBytes is the size limit of a step's summary, with a margin
+	// (GitHub's own limit is 1 MiB; above it nothing is shown).
+	SummaryBytes = 1_000_000
+	// OutputBytes bounds one output: the limit is 1 MB for all of a job.
+	OutputBytes = 400_000
+
+	maxAnnotations  = 10   // of each kind per step; the runner drops the rest
+	maxMessageBytes = 4000 // the runner cuts at 4,096 characters
+)
 
 // Mask tells the runner to hide a secret in all logs. Call it before first use.
 func (r *Runner) Mask(s secret.String) {
@@ -22,33 +35,112 @@ func (r *Runner) Mask(s secret.String) {
 	}
 }
 
-// Summary appends Markdown to the job's summary.
-func (r *Runner) Summary(markdown string) { r.gh.AddStepSummary(markdown) }
+// Summary appends Markdown to the job's summary. It is lost where the runner
+// gives no file for it.
+func (r *Runner) Summary(markdown string) error {
+	return r.add("GITHUB_STEP_SUMMARY", strings.TrimRight(markdown, "\n")+"\n\n")
+}
 
-// Output sets an output of the step.
-func (r *Runner) Output(name, value string) { r.gh.SetOutput(name, value) }
+// Output sets an output of the step. Its end is marked by a line that no value
+// can guess: values hold untrusted text.
+func (r *Runner) Output(name, value string) error {
+	random := make([]byte, 16)
+	if _, err := rand.Read(random); err != nil {
+		return fmt.Errorf("set the output %s: %w", name, err)
+	}
+	end := "end-" + hex.EncodeToString(random)
+	return r.add("GITHUB_OUTPUT", fmt.Sprintf("%s<<%s\n%s\n%s\n", name, end, value, end))
+}
 
-// Annotate shows each problem of err at its file and line.
-func (r *Runner) Annotate(err error) {
-	for _, p := range problem.All(err) {
-		gh := r.gh
+// add appends to the file that a variable names.
+func (r *Runner) add(variable, text string) error {
+	path := r.getenv(variable)
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // the runner's own file
+	if err == nil {
+		_, err = file.WriteString(text)
+		err = cmp.Or(err, file.Close())
+	}
+	if err != nil {
+		return &problem.Problem{Summary: "cannot write the file that " + variable + " names", Cause: err}
+	}
+	return nil
+}
+
+// Annotate shows each problem of err at its file and line, as errors. The
+// runner shows ten: the tenth stands for the rest, which the log has.
+func (r *Runner) Annotate(err error) { r.annotate("error", problem.All(err)) }
+
+// Warn is Annotate for what is worth knowing.
+func (r *Runner) Warn(problems []*problem.Problem) { r.annotate("warning", problems) }
+
+// Notice is Annotate for what is no trouble.
+func (r *Runner) Notice(text string) {
+	r.annotate("notice", []*problem.Problem{{Summary: text}})
+}
+
+func (r *Runner) annotate(kind string, problems []*problem.Problem) {
+	// Those that point at a line first: they are seen beside the change.
+	problems = slices.Clone(problems)
+	slices.SortStableFunc(problems, func(a, b *problem.Problem) int {
+		return cmp.Compare(placed(b), placed(a))
+	})
+	for i, p := range problems {
+		if more := len(problems) - i; i == maxAnnotations-1 && more > 1 {
+			r.say(kind, nil, fmt.Sprintf("and %d more: see the log", more))
+			return
+		}
+		fields := map[string]string{}
 		if p.At.File != "" {
-			fields := map[string]string{"file": p.At.File}
-			if p.At.Line > 0 {
-				fields["line"] = strconv.Itoa(p.At.Line)
-			}
-			if p.At.Column > 0 {
-				fields["col"] = strconv.Itoa(p.At.Column)
-			}
-			gh = gh.WithFieldsMap(fields)
+			fields["file"] = p.At.File
 		}
-		text := p.Summary
-		if p.Cause != nil {
-			text += ": " + p.Cause.Error()
+		if p.At.Line > 0 {
+			fields["line"] = strconv.Itoa(p.At.Line)
 		}
-		if len(p.Hints) > 0 {
-			text += " (" + strings.Join(p.Hints, " ") + ")"
+		if p.At.Column > 0 {
+			fields["col"] = strconv.Itoa(p.At.Column)
 		}
+		r.say(kind, fields, message(p))
+	}
+}
+
+func placed(p *problem.Problem) int {
+	if p.At.File != "" {
+		return 1
+	}
+	return 0
+}
+
+func message(p *problem.Problem) string {
+	text := p.Summary
+	if p.Cause != nil {
+		text += ": " + p.Cause.Error()
+	}
+	if p.Detail != "" {
+		text += "\n" + p.Detail
+	}
+	if len(p.Hints) > 0 {
+		text += "\n" + strings.Join(p.Hints, " ")
+	}
+	if len(text) > maxMessageBytes {
+		text = strings.ToValidUTF8(text[:maxMessageBytes], "") + " …"
+	}
+	return text
+}
+
+func (r *Runner) say(kind string, fields map[string]string, text string) {
+	gh := r.gh
+	if len(fields) > 0 {
+		gh = gh.WithFieldsMap(fields)
+	}
+	switch kind {
+	case "error":
 		gh.Errorf("%s", text)
+	case "warning":
+		gh.Warningf("%s", text)
+	default:
+		gh.Noticef("%s", text)
 	}
 }
