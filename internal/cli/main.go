@@ -130,7 +130,7 @@ degraded or not bootable · 5 refused (lock, hold, protection) · 64 usage ·
 	root.AddCommand(
 		newPlanCommand(s), newDeployCommand(s), newRollbackCommand(s), newReleaseCommand(s),
 		newDestroyCommand(s), newAdoptCommand(s), newImportCommand(s), newUnlockCommand(s),
-		newStatusCommand(s), newHistoryCommand(s), newFactsCommand(s), newCheckCommand(s),
+		newStatusCommand(s), newDriftCommand(s), newHistoryCommand(s), newFactsCommand(s), newCheckCommand(s),
 		newEvalCommand(s), newBuildCommand(s), newSchemaCommand(s), newActionCommand(s), newLabCommand(), newDemoCommand(s), newVersionCommand(s),
 	)
 	wrapArgs(root)

@@ -21,6 +21,7 @@ type view struct {
 	tree     tree
 	client   *hetzner.Client
 	account  fleet.Account
+	tags     map[string][]string         // of all hosts
 	hosts    map[string]plans.Deployment // selected
 	targets  *targets
 	lock     *hold // nil: only looks
@@ -77,14 +78,33 @@ func (v *view) read(ctx context.Context, w *workspace) error {
 	return err
 }
 
-// fill reads what exists and who the hosts are.
+// fill reads what exists, who the hosts are and how to reach them.
 func (v *view) fill(ctx context.Context, on fleet.Selector) error {
-	if v.client != nil {
-		var err error
-		if v.account, err = v.client.Account(ctx, v.tree.Fleet); err != nil {
-			return err
-		}
+	if err := v.lookAtAccount(ctx); err != nil {
+		return err
 	}
+	if err := v.choose(ctx, on); err != nil {
+		return err
+	}
+	return v.reach(ctx)
+}
+
+// lookAtAccount reads what exists at the provider, if there is one.
+func (v *view) lookAtAccount(ctx context.Context) (err error) {
+	if v.client != nil {
+		v.account, err = v.client.Account(ctx, v.tree.Fleet)
+	}
+	return err
+}
+
+// reach finds out how to log in.
+func (v *view) reach(ctx context.Context) (err error) {
+	v.targets, err = v.flow.targets(ctx, v.tree.Fleet, v.account)
+	return err
+}
+
+// choose finds out who the hosts are, and picks those that on names.
+func (v *view) choose(ctx context.Context, on fleet.Selector) error {
 	all, err := v.flow.evaluator("").Hosts(ctx, v.tree.source(provision.Facts(v.tree.Fleet, v.account, provision.Options{}), true))
 	if err != nil {
 		// A hive that does not evaluate must not stand in the way of a
@@ -100,11 +120,11 @@ func (v *view) fill(ctx context.Context, on fleet.Selector) error {
 			}
 		}
 	}
-	tags := map[string][]string{}
+	v.tags = map[string][]string{}
 	for host, d := range all {
-		tags[host] = d.Tags
+		v.tags[host] = d.Tags
 	}
-	names, err := selectHosts(on, tags)
+	names, err := selectHosts(on, v.tags)
 	if err != nil {
 		return err
 	}
@@ -115,8 +135,7 @@ func (v *view) fill(ctx context.Context, on fleet.Selector) error {
 	for _, name := range names {
 		v.hosts[name] = all[name]
 	}
-	v.targets, err = v.flow.targets(ctx, v.tree.Fleet, v.account)
-	return err
+	return nil
 }
 
 // selectHosts gives the names that --on picks, sorted.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
 // lookers is how many hosts are looked at together.
@@ -41,42 +42,65 @@ func (v *view) status(ctx context.Context, name string) plans.HostStatus {
 	s := plans.HostStatus{Host: name}
 	host, address, err := v.host(name)
 	if err != nil {
-		s.Problem = oneLine(err)
+		s.Problem = lasting(err)
 		return s
 	}
 	s.Address = address
 	state, err := host.Look(ctx)
 	if err != nil {
-		s.Problem = oneLine(err)
+		s.Problem = lasting(err)
 		return s
 	}
 	s.Reachable = true
 	s.Running, s.BootDefault, s.Generation = state.Running, state.BootDefault, state.Generation
 	s.Hold, s.FailedUnits, s.LockedBy = state.Hold, state.FailedUnits, state.LockedBy
-	if state.Unfinished != nil {
-		s.Drift = append(s.Drift, fmt.Sprintf("Deployment %s was not ended (%s); the next deploy settles it.", state.Unfinished.ID, state.Unfinished.State))
-	}
-	if state.Running != state.Profile || state.Running != state.BootDefault && !state.BootDefault.IsZero() {
-		s.Drift = append(s.Drift, "It runs another system than it would boot.")
-	}
 	confirmed, err := host.Confirmed(ctx)
 	if err != nil {
-		s.Problem = oneLine(err)
+		s.Problem = lasting(err)
 		return s
 	}
-	i := slices.IndexFunc(confirmed, func(r fleet.Record) bool { return r.System == state.Running })
-	if i >= 0 {
+	published := v.account.Servers[name].Published
+	if i := slices.IndexFunc(confirmed, func(r fleet.Record) bool { return r.System == state.Running }); i >= 0 {
 		s.Commit, s.DeployedAt = confirmed[i].Commit, confirmed[i].At
-	} else if len(confirmed) > 0 {
-		s.Drift = append(s.Drift, "It runs a system that no record names.")
 	}
+	s.Drift = driftOf(state, confirmed, published)
 	// A later commit that leaves the host as it is writes no record on it, only
 	// the labels.
-	if p := v.account.Servers[name].Published; p.SystemHash == state.Running.Hash() && p.Commit != "" {
-		s.Commit = p.Commit
+	if published.SystemHash == state.Running.Hash() && published.Commit != "" {
+		s.Commit = published.Commit
 	}
 	s.Pending = s.Commit != v.tree.Revision.Commit
 	return s
+}
+
+// driftOf says what of a host no record of ours names: its own records, and
+// the label that the last deploy left on its server. A host that nothing was
+// deployed to has no records, and is as it was made.
+func driftOf(state fleet.HostState, confirmed []fleet.Record, published fleet.Published) []string {
+	var drift []string
+	if state.Unfinished != nil && state.LockedBy == "" { // else somebody is at it
+		drift = append(drift, fmt.Sprintf("Deployment %s was not ended (%s); the next deploy settles it.", state.Unfinished.ID, state.Unfinished.State))
+	}
+	ours := func(system storepath.Path) bool {
+		return system.Hash() == published.SystemHash || slices.ContainsFunc(confirmed, func(r fleet.Record) bool { return r.System == system })
+	}
+	staged := state.Last != nil && state.Last.Outcome == fleet.Staged && state.Last.System == state.BootDefault
+	deployed := len(confirmed) > 0 || published.SystemHash != ""
+	if deployed && !ours(state.Running) {
+		drift = append(drift, fmt.Sprintf("It runs a system that no record names: %s.", state.Running))
+	}
+	switch {
+	case state.BootDefault.IsZero():
+		if state.Running != state.Profile {
+			drift = append(drift, "It runs another system than its profile names.")
+		}
+	case staged:
+	case deployed && state.BootDefault != state.Running && !ours(state.BootDefault):
+		drift = append(drift, fmt.Sprintf("It would boot a system that no record names: %s.", state.BootDefault))
+	case state.Running != state.Profile || state.Running != state.BootDefault:
+		drift = append(drift, "It runs another system than it would boot.")
+	}
+	return drift
 }
 
 // History gives the newest n records of each selected host.
