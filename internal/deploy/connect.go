@@ -63,6 +63,9 @@ func (f *Flow) targets(ctx context.Context, fl fleet.Fleet, account fleet.Accoun
 // of gives the SSH target of a host: the hive's deployment.* first, then
 // hosts:, then ssh: and the server's address.
 func (t *targets) of(host string, d plans.Deployment) (remote.Target, error) {
+	if d.LocalOnly {
+		return remote.Target{}, localOnly(host)
+	}
 	settings, err := t.fleet.HostSettings(host, d.Tags)
 	if err != nil {
 		return remote.Target{}, err

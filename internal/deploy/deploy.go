@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/generation"
 	"github.com/flotilla-nix/flotilla/internal/hetzner"
 	"github.com/flotilla-nix/flotilla/internal/nix"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -37,6 +38,7 @@ type deployment struct {
 	hosts     map[string]plans.Deployment // selected
 	restarted []string                    // servers that expand powers off or makes anew
 	systems   map[string]plans.System
+	keys      map[string][]generation.Key // deployment.keys; a host that has none has an empty list
 	targets   *targets
 	result    plans.Result
 }
@@ -46,6 +48,9 @@ type deployment struct {
 // does not come up healthy is put back. The Result is valid with an error too;
 // an error alone means that no host was touched.
 func (f *Flow) Deploy(ctx context.Context, opts Options) (plans.Result, error) {
+	if opts.Goal == GoalKeys {
+		opts.Only = OnlyHosts
+	}
 	d := &deployment{flow: f, opts: opts}
 	d.result = plans.Result{Version: plans.Version, Command: "deploy", Started: f.now().UTC()}
 	err := d.run(ctx)
@@ -154,7 +159,7 @@ func (d *deployment) inspect(ctx context.Context) error {
 		d.catalog = d.flow.catalog(ctx, d.client)
 	}
 	if d.opts.Only != OnlyInfra || d.opts.On.ByTag() {
-		deployments, err := d.evaluator.Hosts(ctx, d.source())
+		settings, deployments, err := d.evaluator.Hive(ctx, d.source())
 		if err != nil {
 			return relativeTo(err, d.tree.Root)
 		}
@@ -162,13 +167,16 @@ func (d *deployment) inspect(ctx context.Context) error {
 			d.tags[host] = dep.Tags
 		}
 		if d.opts.Only != OnlyInfra {
+			if err := checkApplyAll(settings, d.opts.On); err != nil {
+				return err
+			}
 			if err := d.choose(deployments); err != nil {
 				return err
 			}
 		}
 	}
 	// A server without a host may be meant.
-	if desired, actual := d.infrastructure(); len(d.hosts)+len(desired.Servers)+len(actual.Servers) == 0 {
+	if desired, actual := d.infrastructure(); len(d.hosts)+len(d.result.Hosts)+len(desired.Servers)+len(actual.Servers) == 0 {
 		return selectsNothing(d.opts.On)
 	}
 	return nil
@@ -181,6 +189,9 @@ func (d *deployment) choose(deployments map[string]plans.Deployment) error {
 	}
 	names, err := selectHosts(d.opts.On, d.tags)
 	if err != nil {
+		return err
+	}
+	if names, d.result.Hosts, err = withoutLocal(d.opts.On, names, deployments); err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -219,6 +230,9 @@ func (d *deployment) evaluateAndBuild(ctx context.Context) error {
 	if len(d.hosts) == 0 {
 		return nil
 	}
+	if d.opts.Goal == GoalKeys {
+		return d.readKeys(ctx)
+	}
 	facts := d.facts()
 	evaluations := d.evaluator.Evaluate(ctx, d.source(), slices.Sorted(maps.Keys(d.hosts)), d.flow.Sink)
 	d.systems = map[string]plans.System{}
@@ -244,6 +258,7 @@ func (d *deployment) evaluateAndBuild(ctx context.Context) error {
 	for _, err := range d.evaluator.Build(ctx, known, d.flow.Sink) {
 		failed = append(failed, err)
 	}
+	failed = append(failed, d.readKeys(ctx))
 	return joinProblems(failed)
 }
 
@@ -264,7 +279,7 @@ func (d *deployment) rollout(ctx context.Context) error {
 	defer hands.close(ctx)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	d.result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), d.flow.tellingEnds(rollout.Steps{
+	results := rollout.Run(ctx, rollout.Waves(policy.Waves, tags), d.flow.tellingEnds(rollout.Steps{
 		Prepare: hands.prepare,
 		Switch:  hands.switchTo,
 	}), rollout.Options{
@@ -273,6 +288,7 @@ func (d *deployment) rollout(ctx context.Context) error {
 		OnFailure:      policy.OnFailure,
 		Draining:       either(watching, d.opts.Draining, d.lock.lost()),
 	})
+	d.result.Hosts = append(results, d.result.Hosts...) // those that were left out come last
 	return nil
 }
 

@@ -134,7 +134,14 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 		a.result.Outcome = fleet.HeldBack
 		a.result.Reason = fmt.Sprintf("held by %s since %s: %s", state.Hold.By, state.Hold.At.UTC().Format(time.DateTime), state.Hold.Reason)
 		return true, nil
+	case h.d.opts.Goal == GoalKeys:
+		a.result.Wanted, a.result.Outcome = state.Running, fleet.Unchanged
+		return true, h.putKeys(ctx, a)
 	case state.Running == a.wanted && state.Profile == a.wanted && (state.BootDefault == a.wanted || state.BootDefault.IsZero()):
+		// A reboot, or the source of a key, may have changed them.
+		if err := h.putKeys(ctx, a); err != nil {
+			return false, err
+		}
 		a.result.Outcome = fleet.Unchanged
 		h.publish(ctx, a)
 		return true, nil
@@ -230,6 +237,7 @@ func (h *hands) activate(ctx context.Context, a *hand) {
 		ConfirmTimeout:    confirmTimeout(policy, settings.Health),
 		KeepGenerations:   policy.KeepGenerations,
 		AcceptRunning:     h.d.opts.AcceptRunning,
+		Keys:              h.d.keys[a.name],
 		Confirm:           confirm(a.target.Address, settings.Health),
 	})
 	switched.Settled, switched.Pushed = a.result.Settled, a.result.Pushed

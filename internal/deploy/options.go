@@ -12,6 +12,7 @@ type Options struct {
 	Head         string // revision; "": HEAD, or that of Plan
 	On           fleet.Selector
 	Only         Only
+	Goal         Goal
 	AllowDestroy []string // resources that may be destroyed, replaced or rebuilt
 	Rebuild      []string // servers whose disk is made anew; naming them is the leave for it
 	Replace      []string // servers that are made anew; naming them is the leave for it
@@ -37,6 +38,15 @@ const (
 	Everything Only = ""
 	OnlyInfra  Only = "infra" // resources at the provider; the hive is not looked at
 	OnlyHosts  Only = "hosts" // systems on servers that exist
+)
+
+// Goal is how far hosts are taken.
+type Goal string
+
+// The goals.
+const (
+	GoalSwitch Goal = ""     // all the way
+	GoalKeys   Goal = "keys" // deployment.keys alone: nothing is built, bought or switched
 )
 
 // Intent is what a command is about to do.

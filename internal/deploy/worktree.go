@@ -78,7 +78,7 @@ func (f *Flow) Check(ctx context.Context) (Checked, error) {
 		failed = append(failed, checkNames(t.Fleet, tagsOf(evaluations)))
 		known := map[string]plans.Deployment{}
 		for host, e := range evaluations {
-			if e.Err == nil {
+			if e.Err == nil && !e.System.Deployment.LocalOnly {
 				known[host] = e.System.Deployment
 			}
 		}

@@ -88,6 +88,11 @@ func (t term) match(host string, tags []string) bool {
 // All tells whether the selector is the zero value.
 func (s Selector) All() bool { return len(s.terms) == 0 }
 
+// Names tells whether a term of the selector is the host's very name.
+func (s Selector) Names(host string) bool {
+	return slices.ContainsFunc(s.terms, func(t term) bool { return !t.tag && !t.exclude && t.pattern == host })
+}
+
 // ByTag tells whether a term of the selector asks for a tag.
 func (s Selector) ByTag() bool {
 	return slices.ContainsFunc(s.terms, func(t term) bool { return t.tag })
