@@ -75,5 +75,5 @@ func short(head string, tails ...string) string {
 	for _, t := range tails {
 		s += " · " + t
 	}
-	return cut(oneLine(s), HeadlineChars)
+	return cut(harmless(oneLine(s)), HeadlineChars)
 }

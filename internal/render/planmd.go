@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 type detail struct {
 	diffLines int  // of one file's diff; -1: no diffs, 0: all
 	diffWidth int  // characters of a line
+	picture   bool // of the fleet
 	reasons   bool // why a unit is touched
 	hosts     hostDetail
 	items     int // of any list; 0: all
@@ -30,11 +32,12 @@ const (
 // are on every rung.
 func ladder() []detail {
 	return []detail{
-		{diffWidth: 2000, reasons: true, gapLines: 60},
-		{diffLines: 40, diffWidth: 300, reasons: true, gapLines: 40, leftOut: "the rest of long file diffs"},
-		{diffLines: -1, diffWidth: 300, reasons: true, gapLines: 30, leftOut: "file diffs"},
-		{diffLines: -1, diffWidth: 300, gapLines: 20, leftOut: "file diffs and the reasons of units"},
-		{diffLines: -1, diffWidth: 300, items: 40, gapLines: 10, hosts: hostTotals, leftOut: "all details of hosts"},
+		{diffWidth: 2000, reasons: true, picture: true, gapLines: 60},
+		{diffLines: 40, diffWidth: 300, reasons: true, picture: true, gapLines: 40, leftOut: "the rest of long file diffs"},
+		{diffLines: 12, diffWidth: 200, reasons: true, picture: true, gapLines: 40, leftOut: "most of the file diffs"},
+		{diffLines: -1, diffWidth: 300, reasons: true, picture: true, gapLines: 30, leftOut: "file diffs"},
+		{diffLines: -1, diffWidth: 300, gapLines: 20, leftOut: "file diffs, the reasons of units, the picture"},
+		{diffLines: -1, diffWidth: 300, items: 40, gapLines: 10, hosts: hostTotals, leftOut: "all details of hosts, the picture"},
 		{diffLines: -1, diffWidth: 200, items: 20, gapLines: 3, hosts: hostNone, leftOut: "the lists of resources and hosts"},
 		{diffLines: -1, diffWidth: 120, items: 5, gapLines: 1, hosts: hostNone, leftOut: "the lists of resources and hosts"},
 		{diffLines: -1, diffWidth: 80, items: 1, gapLines: 1, hosts: hostNone, leftOut: "the lists of resources and hosts"},
@@ -50,10 +53,12 @@ func PlanMarkdown(p plans.Plan, budget Budget) string {
 		m := planMarkdown{detail: d, budget: budget}
 		m.plan(p)
 		if text = m.b.String(); len(text) <= budget.bytes() {
-			break
+			return text
 		}
 	}
-	return text
+	m := planMarkdown{detail: barely(), budget: budget}
+	m.bare(p)
+	return m.b.String()
 }
 
 type planMarkdown struct {
@@ -76,6 +81,23 @@ func (m *planMarkdown) plan(p plans.Plan) {
 	m.printf("### Flotilla plan for %s\n\n", code(p.Fleet))
 	m.waysIn(p)
 	m.missing(p)
+	m.totals(p)
+	m.risks(p)
+	if m.hosts != hostNone {
+		m.stages(p)
+	}
+	m.part(p.This, p.Current, "####")
+	if !p.Pending.Empty() && m.hosts != hostNone {
+		m.printf("---\n\n### Also pending\n\nMerged before this change and not deployed yet.\n\n")
+		m.part(p.Pending, p.Current, "####")
+	}
+	m.warnings(p.Warnings)
+	m.drawn(p)
+	m.footer(p)
+}
+
+// totals is what stands on every rung.
+func (m *planMarkdown) totals(p plans.Plan) {
 	switch head := headline(p.This); {
 	case head != "" && !complete(p):
 		m.printf("**Plan, at least:** %s.\n\n", head)
@@ -95,14 +117,22 @@ func (m *planMarkdown) plan(p plans.Plan) {
 	if e := effects(p.This, p.Pending); e != "" {
 		m.printf("**Totals:** %s.\n\n", e)
 	}
-	m.risks(p)
-	m.part(p.This, p.Current, "####")
-	if !p.Pending.Empty() && m.hosts != hostNone {
-		m.printf("---\n\n### Also pending\n\nMerged before this change and not deployed yet.\n\n")
-		m.part(p.Pending, p.Current, "####")
+}
+
+// drawn is the picture of the fleet.
+func (m *planMarkdown) drawn(p plans.Plan) {
+	if !m.picture {
+		return
 	}
-	m.warnings(p.Warnings)
-	m.footer(p)
+	switch diagram, note := picture(p); {
+	case diagram != "":
+		if note != "" {
+			note = "\n\n" + note
+		}
+		m.details("The fleet in a picture", strings.TrimSpace(fence("mermaid", "", strings.Split(strings.TrimSpace(diagram), "\n")))+note)
+	case note != "":
+		m.printf("%s\n\n", note)
+	}
 }
 
 func complete(p plans.Plan) bool { return p.Complete && len(p.Missing) == 0 }
@@ -249,12 +279,15 @@ func (m *planMarkdown) part(p plans.Part, current *plans.Current, level string) 
 
 func (m *planMarkdown) footer(p plans.Plan) {
 	m.printf("<sub>")
-	m.printf("%s → %s", code(shortCommit(p.Base.Commit)), code(shortCommit(p.Head.Commit)))
+	m.printf("%s → %s", code(shortCommit(p.Base.Commit)), code(shortCommit(cmp.Or(m.budget.Commit, p.Head.Commit))))
 	if s := code(cut(p.Head.Subject, 80)); s != "" {
 		m.printf(" %s", s)
 	}
 	if p.Current == nil {
 		m.printf(" · what runs now was not looked up")
+	}
+	if link := m.link("all of it, and the plan as a file"); link != "" && m.leftOut == "" {
+		m.printf(" · %s", link)
 	}
 	m.printf("</sub>\n")
 	if m.leftOut != "" {
@@ -262,15 +295,26 @@ func (m *planMarkdown) footer(p plans.Plan) {
 	}
 }
 
-// where names the place of the whole plan. Only a plain https URL becomes a link.
+// where names the place of the whole plan.
 func (m *planMarkdown) where() string {
-	full := m.budget.Full
-	if rest, ok := strings.CutPrefix(full, "https://"); ok &&
-		strings.Trim(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/") == "" {
-		return "[here](" + full + ")"
+	if link := m.link("here"); link != "" {
+		return link
 	}
-	if full == "" {
+	if m.budget.Full == "" {
 		return "`flotilla plan --format json`"
 	}
-	return prose(full)
+	return prose(m.budget.Full)
+}
+
+// link leads to the place of the whole; "" without a plain https URL.
+func (m *planMarkdown) link(text string) string {
+	const (
+		most  = 500
+		plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/:#"
+	)
+	url := cmp.Or(m.budget.Link, m.budget.Full)
+	if rest, ok := strings.CutPrefix(url, "https://"); !ok || len(url) > most || strings.Trim(rest, plain) != "" {
+		return ""
+	}
+	return "[" + text + "](" + url + ")"
 }

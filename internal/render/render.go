@@ -40,7 +40,8 @@ func (o Options) width() int {
 // Budget says how large Markdown may get.
 type Budget struct {
 	Bytes  int    // 0: CommentBytes. The shortest form needs some 4,000
-	Full   string // where the reader finds all of it: an https URL (the run's summary) or a few words; "" names the JSON form
+	Link   string // https URL of where the reader finds all of it: the run's summary
+	Full   string // the same in a few words, where there is no Link; both "": the JSON form is named
 	Commit string // the commit to name, where it is not the plan's head: a pull request's own, when its merge was planned
 }
 

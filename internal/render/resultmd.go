@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,32 +12,38 @@ import (
 )
 
 // ResultMarkdown renders a result for a job summary: the outcome of each host
-// first, then all about each that is not well. Too large for the budget, it
-// shows fewer log lines, then fewer hosts that are well; failures stay.
+// first, then all about each that is not well, at the end the timeline. Too
+// large for the budget, it shows fewer log lines, then fewer hosts that are
+// well; failures stay.
 func ResultMarkdown(r plans.Result, budget Budget) string {
-	var text string
+	return resultLadder(r, budget, (*resultMarkdown).result)
+}
+
+func resultLadder(r plans.Result, budget Budget, show func(*resultMarkdown, plans.Result)) string {
 	for _, d := range []detail{
-		{gapLines: 100, diffWidth: 1000},
-		{gapLines: 20, diffWidth: 300, items: 500, leftOut: "most lines of logs"},
-		{gapLines: 5, diffWidth: 200, items: 100, leftOut: "most lines of logs, some hosts that are well"},
-		{gapLines: 0, diffWidth: 120, items: 30, leftOut: "logs and some hosts"},
-		{gapLines: 0, diffWidth: 80, items: 3, leftOut: "logs and most hosts"},
+		{gapLines: 100, diffWidth: 1000, picture: true},
+		{gapLines: 20, diffWidth: 300, items: 500, picture: true, leftOut: "most lines of logs"},
+		{gapLines: 5, diffWidth: 200, items: 100, leftOut: "most lines of logs, some hosts that are well, the timeline"},
+		{gapLines: 0, diffWidth: 120, items: 30, leftOut: "logs, some hosts, the timeline"},
+		{gapLines: 0, diffWidth: 80, items: 3, leftOut: "logs, most hosts, the timeline"},
 	} {
 		m := resultMarkdown{planMarkdown{detail: d, budget: budget}}
-		m.result(r)
-		if text = m.b.String(); len(text) <= budget.bytes() {
-			break
+		show(&m, r)
+		if text := m.b.String(); len(text) <= budget.bytes() {
+			return text
 		}
 	}
-	return text
+	m := resultMarkdown{planMarkdown{detail: barely(), budget: budget}}
+	m.bare(r)
+	return m.b.String()
 }
 
 type resultMarkdown struct{ planMarkdown }
 
 func (m *resultMarkdown) result(r plans.Result) {
-	title := outcomeTitle(r)
-	m.printf("### Flotilla %s of %s: %s\n\n", prose(r.Command), code(r.Fleet), title)
+	m.printf("### Flotilla %s of %s: %s\n\n", prose(command(r)), code(r.Fleet), outcomeTitle(r))
 	m.verdict(r)
+	m.asked(r)
 	m.hostTable(r.Hosts)
 	m.infrastructure(r)
 	m.notWell(r.Hosts)
@@ -46,6 +53,19 @@ func (m *resultMarkdown) result(r plans.Result) {
 		m.printf("\n")
 	}
 	m.warnings(resultWarnings(r.Hosts))
+	m.timeline(r)
+	m.footer(r)
+}
+
+// command is what was done, a dry run by that name.
+func command(r plans.Result) string {
+	if r.DryRun {
+		return oneLine(r.Command) + ", dry run,"
+	}
+	return r.Command
+}
+
+func (m *resultMarkdown) footer(r plans.Result) {
 	m.printf("<sub>%s", code(shortCommit(r.Revision.Commit)))
 	if s := code(cut(oneLine(r.Revision.Subject), 80)); s != "" {
 		m.printf(" %s", s)
@@ -53,14 +73,19 @@ func (m *resultMarkdown) result(r plans.Result) {
 	if d := duration(r.Duration); d != "" {
 		m.printf(" · took %s", d)
 	}
-	m.printf(" · exit code %d</sub>\n", int(r.ExitCode))
-	if m.leftOut != "" {
-		where := "the JSON form of this result"
-		if m.budget.Full != "" {
-			where = m.where()
-		}
-		m.printf("\n> [!NOTE]\n> Left out, to fit the size limit: %s. All of it: %s.\n", m.leftOut, where)
+	m.printf(" · exit code %d", int(r.ExitCode))
+	if link := m.link("all of it"); link != "" && m.leftOut == "" {
+		m.printf(" · %s", link)
 	}
+	m.printf("</sub>\n")
+	if m.leftOut == "" {
+		return
+	}
+	where := "the JSON form of this result"
+	if m.budget.Full != "" || m.budget.Link != "" {
+		where = m.where()
+	}
+	m.printf("\n> [!NOTE]\n> Left out, to fit the size limit: %s. All of it: %s.\n", m.leftOut, where)
 }
 
 // verdict is the exit code in words, in a box when it is not 0.
@@ -86,6 +111,65 @@ func (m *resultMarkdown) verdict(r plans.Result) {
 		m.printf(">\n%s", fence("text", "> ", lines))
 	}
 	m.printf("\n")
+}
+
+// asked says who wanted a rollback or release and why, and what it holds.
+func (m *resultMarkdown) asked(r plans.Result) {
+	if r.Command != "rollback" && r.Command != "release" {
+		return
+	}
+	var parts []string
+	if by := code(r.By); by != "" {
+		parts = append(parts, "Asked for by "+by+".")
+	}
+	if why := prose(r.Reason); why != "" {
+		parts = append(parts, "**Reason:** "+why)
+	}
+	if len(parts) > 0 {
+		m.printf("%s\n\n", strings.Join(parts, " "))
+	}
+	if held := heldHosts(r.Hosts); len(held) > 0 {
+		m.printf("> [!IMPORTANT]\n> %s held: deploys leave %s alone, and plans say so, until somebody releases %s: %s\n\n",
+			m.names(held)+isAre(len(held)), itThem(len(held)), itThem(len(held)), code("flotilla release --on "+selector(held)))
+	}
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return " is"
+	}
+	return " are"
+}
+
+func itThem(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
+}
+
+func heldHosts(hosts []plans.HostResult) []string {
+	var held []string
+	for _, h := range hosts {
+		if h.Held {
+			held = append(held, h.Host)
+		}
+	}
+	return held
+}
+
+// selector names hosts on a command line that people copy; where they are many
+// or a shell would read them otherwise, it is left for them to fill in.
+func selector(hosts []string) string {
+	const most = 8
+	words := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		words = append(words, shellWord(h))
+	}
+	if len(hosts) > most || slices.Contains(words, noShellWord) {
+		return noShellWord + "S"
+	}
+	return strings.Join(words, ",")
 }
 
 func outcomeMarkdown(o fleet.Outcome) string {
@@ -118,7 +202,7 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 	if len(hosts) == 0 {
 		return
 	}
-	m.printf("| Host | Outcome | Runs | Generation | Took | Why |\n|---|---|---|--:|--:|---|\n")
+	m.printf("| Host | Outcome | Runs | Generation | Took | Pushed | Why |\n|---|---|---|--:|--:|--:|---|\n")
 	skipped := map[bool]int{}
 	shown := map[bool]int{}
 	for _, h := range hosts {
@@ -135,7 +219,7 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 		if h.Runs.IsZero() {
 			runs = "*unknown*"
 		}
-		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), inline(cut(oneLine(h.Reason), tableReason))))
+		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), moved(h.Pushed), why(h)))
 	}
 	for _, ok := range []bool{false, true} {
 		if n := skipped[ok]; n > 0 {
@@ -143,48 +227,26 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 			if !ok {
 				word = "that are **not** well"
 			}
-			m.b.WriteString(row(fmt.Sprintf("and %d more", n), word, "", "", "", ""))
+			m.b.WriteString(row(fmt.Sprintf("and %d more", n), word, "", "", "", "", ""))
 		}
 	}
 	m.printf("\n")
 }
 
-func (m *resultMarkdown) notWell(hosts []plans.HostResult) {
-	n := 0
-	for _, h := range hosts {
-		if well(h.Outcome) {
-			continue
-		}
-		if n++; m.items > 0 && n > m.items {
-			continue // counted in the table
-		}
-		m.printf("#### %s: %s\n\n", code(h.Host), inline(string(h.Outcome)))
-		m.bullet("why:", inline(h.Reason))
-		m.bullet("runs now:", inline(runsText(h)))
-		for i, c := range h.Checks {
-			if !c.Healthy && i < 50 {
-				m.bullet("check failed:", strings.TrimSpace(code(c.Name)+" "+inline(c.Detail)))
-			}
-		}
-		for _, s := range next(h.Outcome, h.Host) {
-			text := s.Text
-			if s.Command != "" {
-				text += " " + code(s.Command)
-			}
-			m.bullet("next:", text)
-		}
-		m.printf("\n")
-		m.log(h)
+// why is the last cell of a host's line: why it is not well, or what it went
+// back to.
+func why(h plans.HostResult) string {
+	var parts []string
+	if h.Commit != "" && well(h.Outcome) {
+		parts = append(parts, "back to "+code(shortCommit(h.Commit)))
 	}
-}
-
-func (m *resultMarkdown) log(h plans.HostResult) {
-	if len(h.Log) == 0 || m.gapLines == 0 {
-		return
+	if h.Held {
+		parts = append(parts, "held")
 	}
-	lines := fenceLines(strings.Join(h.Log, "\n"), 0, m.diffWidth)
-	lines = lines[max(0, len(lines)-m.gapLines):]
-	m.printf("<details open><summary>last lines of the log</summary>\n\n%s\n</details>\n\n", fence("text", "", lines))
+	if reason := inline(cut(oneLine(h.Reason), tableReason)); reason != "" {
+		parts = append(parts, reason)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (m *resultMarkdown) infrastructure(r plans.Result) {

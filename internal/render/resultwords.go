@@ -93,8 +93,10 @@ func codeMeaning(c problem.Code) string {
 }
 
 // next says what to do about a host that is not well.
-func next(o fleet.Outcome, host string) []nextStep {
-	host = shellWord(host)
+func next(o fleet.Outcome, host string) []nextStep { return nextOn(o, shellWord(host)) }
+
+// nextOn is next for a selector that is safe to copy.
+func nextOn(o fleet.Outcome, host string) []nextStep {
 	switch o {
 	case fleet.RolledBack:
 		return []nextStep{{Text: "Fix the change and deploy again. The same system is refused; to try it once more all the same:",
@@ -128,8 +130,11 @@ func shellWord(host string) string {
 	if host != "" && host[0] != '-' && strings.Trim(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == "" {
 		return host
 	}
-	return "HOST"
+	return noShellWord
 }
+
+// noShellWord stands for a name that people fill in themselves.
+const noShellWord = "HOST"
 
 // runsText says what a host runs and boots, as read back from it.
 func runsText(h plans.HostResult) string {
