@@ -121,12 +121,12 @@ func TestProviderOfTheHeadIsNotAsked(t *testing.T) {
 		{Token: fleet.EnvRef{Env: "HCLOUD_TOKEN"}, Endpoint: "http://127.0.0.1:1/v1"},
 		{Token: fleet.EnvRef{Env: "ANOTHER_SECRET"}},
 	} {
-		head := tree{Fleet: fleet.Fleet{Hetzner: changed}}
-		if seen := f.lookAtAccount(t.Context(), base, head); seen.looked || len(seen.missing) != 1 || !strings.Contains(seen.missing[0].Text, "cannot be previewed") {
+		head := fleet.Fleet{Hetzner: changed}
+		if seen := f.lookAtAccount(t.Context(), base, head, false); seen.looked || len(seen.missing) != 1 || !strings.Contains(seen.missing[0].Text, "cannot be previewed") {
 			t.Errorf("%+v: %+v", changed, seen)
 		}
 	}
-	if seen := f.lookAtAccount(t.Context(), tree{Empty: true}, base); seen.looked || len(seen.warnings) != 1 {
+	if seen := f.lookAtAccount(t.Context(), tree{Empty: true}, base.Fleet, false); seen.looked || len(seen.warnings) != 1 {
 		t.Errorf("empty base: %+v", seen)
 	}
 }

@@ -98,6 +98,9 @@ func (w *workspace) export(ctx context.Context, rev plans.Revision) (tree, error
 			return tree{}, err
 		}
 	}
+	if err := staysInside(t); err != nil {
+		return tree{}, err
+	}
 	file := filepath.Join(t.Dir, configFile)
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return t, nil

@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"reflect"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -19,15 +18,19 @@ type sight struct {
 }
 
 // lookAtAccount reads what exists at the provider. Provider and token come
-// from the base: a head that changes them must not make a request happen.
-func (f *Flow) lookAtAccount(ctx context.Context, base, head tree) sight {
+// from the base: a head that changes them must not make a request happen. told
+// says that the plan names such a change already.
+func (f *Flow) lookAtAccount(ctx context.Context, base tree, head fleet.Fleet, told bool) sight {
 	warn := func(text string) sight {
 		return sight{warnings: []plans.Gap{{Subject: "account", Text: text}}}
 	}
 	if base.Empty {
 		return warn("The base has no flotilla.yaml that can be read, so the account was not looked at; everything is shown as new.")
 	}
-	if !reflect.DeepEqual(base.Fleet.Hetzner, head.Fleet.Hetzner) {
+	if !sameAccount(base.Fleet, head) {
+		if told {
+			return sight{}
+		}
 		return sight{missing: []plans.Gap{{
 			Subject: "account",
 			Text:    "The change edits the provider section. It cannot be previewed against the account: what a plan asks and with which token comes from the base.",

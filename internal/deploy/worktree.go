@@ -36,7 +36,7 @@ func (f *Flow) Evaluate(ctx context.Context, on fleet.Selector, trusted bool) (m
 	if err != nil {
 		return nil, err
 	}
-	result, err := f.evaluateTree(ctx, f.evaluator(""), t, t.source(provision.Facts(t.Fleet, account, provision.Options{}), trusted), on)
+	result, err := f.evaluations().selected(ctx, t, t.source(provision.Facts(t.Fleet, account, provision.Options{}), trusted), on)
 	if err == nil && len(result) == 0 {
 		err = &problem.Problem{Summary: fmt.Sprintf("--on %s selects no host", on), Code: problem.Usage}
 	}

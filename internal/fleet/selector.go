@@ -85,6 +85,20 @@ func (t term) match(host string, tags []string) bool {
 	return slices.ContainsFunc(tags, func(tag string) bool { return globMatch(t.pattern, tag) })
 }
 
+// MayMatch tells whether a host of which only the name is known may be selected.
+func (s Selector) MayMatch(host string) bool {
+	selected := true
+	for _, t := range s.terms {
+		switch {
+		case !t.exclude:
+			selected = false
+		case !t.tag && t.match(host, nil):
+			return false
+		}
+	}
+	return selected || slices.ContainsFunc(s.terms, func(t term) bool { return !t.exclude && (t.tag || t.match(host, nil)) })
+}
+
 // All tells whether the selector is the zero value.
 func (s Selector) All() bool { return len(s.terms) == 0 }
 

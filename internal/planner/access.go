@@ -55,9 +55,10 @@ func numbers(list []int) string {
 	return strings.Join(words, ", ")
 }
 
-// lockout notes why the deploy could not log in any more. What was already
-// so before (old; nil for a new host) is not this change's doing.
-func (r *review) lockout(old *plans.System, new plans.System, login Login) {
+// Lockout gives the reasons why the deploy could not log in any more. What was
+// already so before (old; nil for a new host, or one of which it is not known)
+// is not this change's doing.
+func Lockout(old *plans.System, new plans.System, login Login) []string {
 	if old == nil && len(new.Users[login.user()].Keys) == 0 && login.user() == "root" {
 		login.Keys = nil // a new server brings the keys that it was made with
 	}
@@ -69,11 +70,23 @@ func (r *review) lockout(old *plans.System, new plans.System, login Login) {
 	if old != nil && len(login.Keys) == 0 && len(old.Users[login.user()].Keys) > 0 && len(new.Users[login.user()].Keys) == 0 {
 		reasons = append(reasons, fmt.Sprintf("user %s has no SSH key left", login.user()))
 	}
+	return reasons
+}
+
+// lockout notes what a deploy would refuse, and a port that has moved away.
+func (r *review) lockout(old *plans.System, new plans.System, login Login) {
+	reasons := Lockout(old, new, login)
 	r.Lockout = reasons
 	if old != nil && old.Deployment.TargetPort != new.Deployment.TargetPort && len(shutPort(*old, login)) > 0 && len(shutPort(new, login)) == 0 {
 		r.SSHMoves = append(r.SSHMoves, fmt.Sprintf("the deploy calls port %d, where what runs now does not answer: it cannot get in to switch", login.port(new)))
 	}
 	r.access = r.access || len(reasons) > 0
+}
+
+// moves notes how the way in changes outside of the system.
+func (r *review) moves(how []string) {
+	r.SSHMoves = append(r.SSHMoves, how...)
+	r.access = r.access || len(how) > 0
 }
 
 // port is where the deploy calls.

@@ -68,6 +68,7 @@ func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 	r.Items = items(old, new)
 	r.sshd(old, new)
 	r.lockout(&old, new, known.Logins[new.Host])
+	r.moves(known.Moves[new.Host])
 	differs = old.OutPath != new.OutPath || old.DrvPath != new.DrvPath || r.Reboot != "" ||
 		len(r.Settings)+len(r.Items)+len(r.Units)+len(r.Packages)+len(r.Ports)+len(r.Users)+len(r.Files) > 0
 	return r.finish(), differs

@@ -25,6 +25,7 @@ type Known struct {
 	Facts   fleet.Facts         // as handed to the head; servers with placeholders have Known false
 	Logins  map[string]Login    // by host: how the deploy logs in
 	Running map[string][]string // by host: active units, where somebody looked
+	Moves   map[string][]string // by host: how the deploy's way in changes outside of the system, as in plans.Host.SSHMoves
 }
 
 // Login is the way in for deploys.

@@ -216,6 +216,13 @@ func (r *Repo) shallow(ctx context.Context) (bool, error) {
 	return s == "true", nil
 }
 
+// Parents gives the parents of a commit, as it names them: those that a shallow
+// clone does not hold, too.
+func (r *Repo) Parents(ctx context.Context, commit string) ([]string, error) {
+	c, err := r.commit(ctx, commit)
+	return c.parents, err
+}
+
 // FirstParent gives the first parent of a commit, "" for one without parents.
 // A parent that a shallow clone does not hold is fetched; without a Remote it
 // is an error.
