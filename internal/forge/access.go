@@ -86,7 +86,7 @@ func (c *Client) RunAttempt(ctx context.Context, id int64, attempt int) (Run, er
 		} else {
 			got, resp, err = rest.Actions.GetWorkflowRunByID(ctx, c.owner, c.name, id)
 		}
-		run = Run{ID: got.GetID(), Attempt: got.GetRunAttempt(), Status: got.GetStatus(), Conclusion: got.GetConclusion(), URL: got.GetHTMLURL()}
+		run = runOf(got)
 		return resp, err
 	})
 	if err == nil && run.ID != id {

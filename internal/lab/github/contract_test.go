@@ -67,6 +67,8 @@ func TestEveryOperation(t *testing.T) {
 		{200, "GET", "/actions/runs/7", ""},
 		{200, "GET", "/actions/runs/7/attempts/1", ""},
 		{200, "GET", "/actions/runs/7/jobs", ""},
+		{200, "GET", "/actions/workflows/deploy.yml/runs?event=push&head_sha=" + head + "&per_page=1", ""},
+		{201, "POST", "/actions/runs/7/rerun", ""},
 		{200, "GET", "/collaborators/octocat/permission", ""},
 	} {
 		f.want(c.status, c.method, root+c.path, c.body)
@@ -91,6 +93,8 @@ func TestPermissions(t *testing.T) {
 		"POST /statuses/" + sha:                         "statuses=write",
 		"POST /deployments":                             "deployments=write",
 		"GET /actions/runs/1":                           "actions=read",
+		"POST /actions/runs/1/rerun":                    "actions=write",
+		"GET /actions/workflows/plan.yml/runs":          "actions=read",
 		"GET /compare/main...feature":                   "contents=read",
 	} {
 		method, path, _ := strings.Cut(path, " ")
@@ -273,5 +277,49 @@ func TestMergedPulls(t *testing.T) {
 				t.Errorf("%d commits lead to the pull request, want %d", linked, c.linked)
 			}
 		})
+	}
+}
+
+// TestRuns: a workflow's runs are listed newest first, by their last attempt,
+// and run again only when they are over.
+func TestRuns(t *testing.T) {
+	f := start(t, nil)
+	for _, run := range []github.Run{
+		{ID: 3, Status: "completed", Conclusion: "failure", SHA: "a", Event: "pull_request", Workflow: "plan.yml"},
+		{ID: 9, Status: "completed", Conclusion: "success", SHA: "a", Event: "pull_request", Workflow: "plan.yml"},
+		{ID: 5, Status: "completed", Conclusion: "success", SHA: "b", Event: "pull_request", Workflow: "plan.yml"},
+		{ID: 7, Status: "in_progress", SHA: "a"},
+	} {
+		f.api.PutRun(run)
+	}
+	ids := func(query string) string {
+		t.Helper()
+		answer, _ := f.want(200, "GET", root+"/actions/workflows/plan.yml/runs"+query, "").(map[string]any)
+		runs, _ := answer["workflow_runs"].([]any)
+		text := fmt.Sprintf("%v:", answer["total_count"])
+		for _, item := range runs {
+			run, _ := item.(map[string]any)
+			text += fmt.Sprintf(" %v/%v %v", run["id"], run["run_attempt"], run["status"])
+		}
+		return text
+	}
+	f.want(201, "POST", root+"/actions/runs/3/rerun", "")
+	f.want(403, "POST", root+"/actions/runs/3/rerun", "")
+	f.want(403, "POST", root+"/actions/runs/7/rerun", "")
+	f.want(404, "POST", root+"/actions/runs/8/rerun", "")
+	f.want(404, "GET", root+"/actions/workflows/other.yml/runs", "")
+	for query, want := range map[string]string{
+		"":                            "3: 9/1 completed 5/1 completed 3/2 queued",
+		"?head_sha=a":                 "2: 9/1 completed 3/2 queued",
+		"?head_sha=a&event=push":      "0:",
+		"?head_sha=b&per_page=1":      "1: 5/1 completed",
+		"?event=pull_request&page=99": "3:",
+	} {
+		if got := ids(query); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	if all := f.api.Runs(); len(all) != 5 || all[4].ID != 3 || all[4].Attempt != 2 {
+		t.Errorf("runs: %+v", all)
 	}
 }

@@ -58,6 +58,8 @@ func (a *API) table() []route {
 		{"GET", repo + "/actions/runs/{run_id}", one("actions:read"), (*request).getRun},
 		{"GET", repo + "/actions/runs/{run_id}/attempts/{attempt_number}", one("actions:read"), (*request).getRunAttempt},
 		{"GET", repo + "/actions/runs/{run_id}/jobs", one("actions:read"), (*request).listJobs},
+		{"POST", repo + "/actions/runs/{run_id}/rerun", one("actions:write"), (*request).rerun},
+		{"GET", repo + "/actions/workflows/{workflow_id}/runs", one("actions:read"), (*request).listWorkflowRuns},
 		{"GET", repo + "/collaborators/{username}/permission", nil, (*request).getPermission},
 	}
 }

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"time"
@@ -15,6 +16,7 @@ type Run struct {
 	Conclusion string // success, failure, cancelled, …; "" while it runs
 	SHA        string
 	Event      string // push, workflow_dispatch, …; "": push
+	Workflow   string // the file's name; "": deploy.yml
 	Jobs       []Job
 }
 
@@ -27,9 +29,8 @@ type Job struct {
 func (a *API) PutRun(run Run) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if run.Attempt == 0 {
-		run.Attempt = 1
-	}
+	run.Attempt = max(run.Attempt, 1)
+	run.Event, run.Workflow = cmp.Or(run.Event, "push"), cmp.Or(run.Workflow, "deploy.yml")
 	for _, old := range a.repo.runs {
 		if old.ID == run.ID && old.Attempt == run.Attempt {
 			*old = run
@@ -90,13 +91,9 @@ func (q *request) listJobs() *answer {
 
 func (q *request) runWire(run *Run) object {
 	url := q.url(fmt.Sprintf("/actions/runs/%d", run.ID))
-	event := run.Event
-	if event == "" {
-		event = "push"
-	}
 	o := object{
-		"id": run.ID, "node_id": "WFR_1", "name": "deploy", "display_title": "deploy", "path": ".github/workflows/deploy.yml", "run_number": 1, "run_attempt": run.Attempt,
-		"event": event, "status": run.Status, "conclusion": orNull(run.Conclusion), "head_branch": q.api.opt.Branch, "head_sha": run.SHA, "head_commit": nil,
+		"id": run.ID, "node_id": "WFR_1", "name": run.Workflow, "display_title": run.Workflow, "path": ".github/workflows/" + run.Workflow, "run_number": 1, "run_attempt": run.Attempt,
+		"event": run.Event, "status": run.Status, "conclusion": orNull(run.Conclusion), "head_branch": q.api.opt.Branch, "head_sha": run.SHA, "head_commit": nil,
 		"workflow_id": 1, "pull_requests": []any{}, "created_at": began(), "updated_at": at(q.api.opt.Now().Truncate(time.Second)),
 		"repository": q.repositoryWire(false), "head_repository": q.repositoryWire(false),
 		"url": url, "html_url": q.html(fmt.Sprintf("/actions/runs/%d", run.ID)), "workflow_url": url,

@@ -40,6 +40,8 @@ func Operations() []string {
 		"GET " + repo + "/actions/runs/{run_id}",
 		"GET " + repo + "/actions/runs/{run_id}/attempts/{attempt_number}",
 		"GET " + repo + "/actions/runs/{run_id}/jobs",
+		"POST " + repo + "/actions/runs/{run_id}/rerun",
+		"GET " + repo + "/actions/workflows/{workflow_id}/runs",
 		"GET " + repo + "/collaborators/{username}/permission",
 	}
 }
