@@ -18,11 +18,12 @@ import (
 type Runner struct {
 	gh     *githubactions.Action
 	getenv func(string) string
+	out    io.Writer
 }
 
 // New gives the Runner of a job with this environment, whose commands go to out.
 func New(getenv func(string) string, out io.Writer) *Runner {
-	return &Runner{gh: githubactions.New(githubactions.WithGetenv(getenv), githubactions.WithWriter(out)), getenv: getenv}
+	return &Runner{gh: githubactions.New(githubactions.WithGetenv(getenv), githubactions.WithWriter(out)), getenv: getenv, out: out}
 }
 
 // Job reads inputs and event. What it cannot make sense of is a problem with

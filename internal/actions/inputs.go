@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ func (r *Runner) inputs(job *Job) error {
 		job.FleetDir = "."
 	}
 	job.Environment, job.EnvironmentURL, job.Branch = in("environment"), in("environment-url"), in("branch")
+	job.PlanWorkflow = cmp.Or(in("plan-workflow"), "plan.yml")
 	job.Token = secret.New(in("token"))
 	for name, to := range map[string]*bool{
 		"retry-bad": &job.RetryBad, "dry-run": &job.DryRun, "confirm": &job.Confirm, "chatops": &job.ChatOps,

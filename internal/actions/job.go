@@ -33,6 +33,7 @@ type Job struct {
 
 	Environment    string // "": the fleet's name
 	EnvironmentURL string
+	PlanWorkflow   string // file name of the workflow that plans, for ChatOps
 	Branch         string // deploys come from it; "": not known
 	Token          secret.String
 

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -143,4 +145,20 @@ func (r *Runner) say(kind string, fields map[string]string, text string) {
 	default:
 		gh.Noticef("%s", text)
 	}
+}
+
+// Relay runs write with an output in which no line can be a workflow command,
+// whatever it says. The token that ends that is new each time.
+func (r *Runner) Relay(write func(io.Writer) error) error {
+	random := make([]byte, 16)
+	if _, err := rand.Read(random); err != nil {
+		return fmt.Errorf("print to the log: %w", err)
+	}
+	token := hex.EncodeToString(random)
+	if _, err := fmt.Fprintf(r.out, "::stop-commands::%s\n", token); err != nil {
+		return err
+	}
+	err := write(r.out)
+	_, endErr := fmt.Fprintf(r.out, "\n::%s::\n", token)
+	return errors.Join(err, endErr)
 }

@@ -218,7 +218,11 @@ func tagsOf(trees ...map[string]plans.Evaluation) map[string][]string {
 func (f *Flow) progress() progress.Reporter { return progress.For(f.Sink, "") }
 
 func gap(subject string, err error) plans.Gap {
-	return plans.Gap{Subject: subject, Text: problem.Text(err)}
+	g := plans.Gap{Subject: subject, Text: problem.Text(err)}
+	if all := problem.All(err); len(all) > 0 {
+		g.At = all[0].At
+	}
+	return g
 }
 
 func short(rev plans.Revision) string { return fmt.Sprintf("%.12s", rev.Commit) }

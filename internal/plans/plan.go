@@ -8,6 +8,7 @@ package plans
 
 import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
@@ -59,6 +60,8 @@ func (p Part) Empty() bool { return len(p.Resources) == 0 && len(p.Hosts) == 0 }
 type Gap struct {
 	Subject string `json:"subject"` // host, resource or "account"
 	Text    string `json:"text"`    // untrusted text, may span lines
+
+	At problem.Position `json:"at,omitzero"` // in the user's files; zero: nowhere
 }
 
 // Current is what runs now, as published by the last deploy.

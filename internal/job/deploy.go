@@ -1,0 +1,122 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/flotilla-nix/flotilla/internal/deploy"
+	"github.com/flotilla-nix/flotilla/internal/forge"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/render"
+)
+
+// deploy brings the fleet to the job's commit, as far as its pull requests
+// showed what that means.
+func (j *job) deploy(ctx context.Context) (problem.Code, error) {
+	if err := j.checkRerun(ctx); err != nil {
+		return problem.OK, err
+	}
+	tell := j.announce("deploy")
+	result, err := j.flow.Deploy(ctx, deploy.Options{
+		Head: j.Head, On: j.on, Only: deploy.Only(j.Only), RetryBad: j.RetryBad,
+		AllowDestroy: j.AllowDestroy, AllowLockout: j.AllowLockout, Rebuild: j.Rebuild, Replace: j.Replace,
+		LockTimeout: j.LockTimeout, Draining: j.Draining,
+	})
+	tell(result)
+	state := forge.Success
+	if result.ExitCode != problem.OK {
+		state = forge.Failure
+	}
+	j.status(ctx, noteDeploy, state, render.ResultHeadline(result))
+	j.answer(result)
+	return result.ExitCode, errors.Join(err, j.tellResult(result))
+}
+
+// checkRerun refuses to run an old deploy again after a newer one: a re-run
+// keeps its commit, and would take the fleet back to it.
+func (j *job) checkRerun(ctx context.Context) error {
+	if j.GitHub.Attempt <= 1 || j.Confirm || j.forge == nil {
+		return nil
+	}
+	list, err := j.forge.Deployments(ctx, j.Environment, 1, false)
+	if err != nil {
+		return fmt.Errorf("cannot tell whether this re-run is older than what is deployed: %w", err)
+	}
+	mine := fmt.Sprintf("%d/", j.GitHub.RunID)
+	if len(list) == 0 || list[0].Run == "" || strings.HasPrefix(list[0].Run, mine) {
+		return nil
+	}
+	return &problem.Problem{
+		Summary: fmt.Sprintf("this re-run would deploy commit %.12s after a newer %s of commit %.12s", j.Head, list[0].Task, list[0].SHA),
+		Hints:   []string{"Start the workflow anew to deploy the branch as it is now, or roll back: flotilla's rollback goes to a confirmed system.", "With the input confirm: true the old commit is deployed all the same."},
+		Code:    problem.Refused,
+	}
+}
+
+// announce records a deployment at GitHub and gives what tells its end.
+func (j *job) announce(task string) func(plans.Result) {
+	if j.forge == nil {
+		return func(plans.Result) {}
+	}
+	data, err := json.Marshal(map[string]string{"on": j.On, "reason": j.Reason, "by": j.GitHub.Actor})
+	if err != nil {
+		data = nil // strings always marshal
+	}
+	send := j.forge.Announce(j.queue, forge.Deployment{
+		SHA: j.Head, Task: task, Environment: j.Environment, Production: true, Run: j.GitHub.Run(), Data: data,
+		Description: fmt.Sprintf("%s by %s", task, j.GitHub.Actor),
+	})
+	update := func(state forge.Progress, text string) {
+		send(forge.Update{State: state, Description: text, LogURL: j.GitHub.RunURL(), EnvironmentURL: j.EnvironmentURL}, text)
+	}
+	update(forge.InProgress, fmt.Sprintf("%s is running", task))
+	return func(r plans.Result) {
+		update(progressOf(r), render.ResultHeadline(r))
+		if progressOf(r) == forge.Succeeded {
+			j.queue.Add(forge.Report{
+				Lane: "retire", What: "make older deployments inactive", Text: "older deployments still show as active",
+				Send: func(ctx context.Context) error { return j.retire(ctx) },
+			})
+		}
+	}
+}
+
+// retire leaves the newest deployment of the environment alone active.
+func (j *job) retire(ctx context.Context) error {
+	list, err := j.forge.Deployments(ctx, j.Environment, 1, false)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return j.forge.RetireDeployments(ctx, j.Environment, list[0].ID)
+}
+
+// progressOf gives the state that a result leaves its deployment in.
+func progressOf(r plans.Result) forge.Progress {
+	switch {
+	case r.ExitCode == problem.OK:
+		return forge.Succeeded
+	case r.ExitCode == problem.NotDeployed || r.ExitCode == problem.Unknown:
+		return forge.HostFailed
+	default:
+		return forge.ToolFailed
+	}
+}
+
+// resultNote tells the result on a pull request.
+func (j *job) resultNote(number int, r plans.Result) {
+	if j.forge == nil || !j.Comment || number == 0 {
+		return
+	}
+	header := j.header(noteDeploy)
+	header.Commit = r.Revision.Commit
+	note := forge.Note{Header: header, Body: func(bytes int) string { return render.ResultComment(r, j.budget(bytes)) }}
+	j.queue.Add(forge.Report{
+		Lane: fmt.Sprintf("note %d", number), Key: noteDeploy,
+		What: fmt.Sprintf("comment on pull request #%d", number), Text: render.ResultHeadline(r),
+		Send: func(ctx context.Context) error { _, err := j.forge.PutNote(ctx, number, note); return err },
+	})
+}

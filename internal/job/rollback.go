@@ -1,0 +1,55 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/flotilla-nix/flotilla/internal/deploy"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+)
+
+// rollback takes hosts back, or releases those that were.
+func (j *job) rollback(ctx context.Context) (problem.Code, error) {
+	if j.On == "" {
+		return problem.OK, usage("input on is empty", `Name the hosts, or write "*" for all.`)
+	}
+	var tell func(plans.Result)
+	if !j.DryRun && j.Command == "rollback" {
+		tell = j.announce(j.Command)
+	}
+	var result plans.Result
+	var err error
+	if j.Command == "release" {
+		result, err = j.flow.Release(ctx, j.on, j.LockTimeout)
+	} else {
+		result, err = j.flow.Rollback(ctx, deploy.RollbackOptions{
+			On: j.on, To: j.To, Reason: j.Reason, DryRun: j.DryRun, LockTimeout: j.LockTimeout, Draining: j.Draining,
+		})
+	}
+	if tell != nil {
+		tell(result)
+	}
+	j.answer(result)
+	return result.ExitCode, errors.Join(err, j.tellResult(result))
+}
+
+// unlock breaks the fleet's lock: whoever asked for it has seen that its run is
+// dead.
+func (j *job) unlock(ctx context.Context) (problem.Code, error) {
+	found, err := j.flow.Unlock(ctx, func(deploy.Unlocked) error { return nil })
+	if err != nil {
+		return problem.OK, err
+	}
+	text := fmt.Sprintf("The fleet %s is not locked.", found.Fleet)
+	if found.Broken {
+		text = fmt.Sprintf("Broke the lock of the fleet %s, held by %s.", found.Fleet, found.Holder)
+	}
+	j.reply(text)
+	return problem.OK, errors.Join(
+		j.runner.Relay(func(w io.Writer) error { _, err := fmt.Fprintln(w, text); return err }),
+		j.runner.Summary(text),
+	)
+}
