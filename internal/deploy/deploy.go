@@ -27,6 +27,7 @@ import (
 type deployment struct {
 	flow      *Flow
 	opts      Options
+	work      *workspace
 	tree      tree
 	evaluator *nix.Evaluator
 	client    *hetzner.Client // nil: no provider
@@ -64,6 +65,7 @@ func (d *deployment) run(ctx context.Context) error {
 		return err
 	}
 	defer w.close()
+	d.work = w
 	d.evaluator = d.flow.evaluator(filepath.Join(w.dir, "roots"))
 	if err := d.read(ctx, w); err != nil {
 		return err
@@ -254,6 +256,9 @@ func (d *deployment) evaluateAndBuild(ctx context.Context) error {
 	}
 	if len(failed) > 0 {
 		return joinProblems(failed)
+	}
+	if err := d.checkLockout(ctx); err != nil {
+		return err
 	}
 	for _, err := range d.evaluator.Build(ctx, known, d.flow.Sink) {
 		failed = append(failed, err)

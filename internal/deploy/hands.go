@@ -16,7 +16,6 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/progress"
-	"github.com/flotilla-nix/flotilla/internal/remote"
 	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
@@ -43,7 +42,8 @@ type hands struct {
 type hand struct {
 	name    string
 	host    *generation.Host
-	target  remote.Target
+	way     *way
+	address string
 	unlock  func(context.Context) error
 	wanted  storepath.Path
 	result  plans.HostResult
@@ -103,10 +103,12 @@ var errUnsettled = errors.New("what an earlier deploy left could not be settled"
 // here, with a.result filled.
 func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 	deployment := h.d.hosts[a.name]
-	if a.target, err = h.d.targets.of(a.name, deployment); err != nil {
+	target, err := h.d.targets.of(a.name, deployment)
+	if err != nil {
 		return false, err
 	}
-	a.host = generation.New(a.name, dialer(a.target, deployment), h.d.flow.Sink)
+	a.way, a.address = h.d.way(a.name, target), target.Address
+	a.host = generation.New(a.name, a.way.dial, h.d.flow.Sink)
 
 	// The lock comes first: what another run has in hand must not be settled
 	// under it.
@@ -183,12 +185,12 @@ func lock(ctx context.Context, host *generation.Host, name string, f *Flow) (unl
 func (h *hands) push(ctx context.Context, a *hand, state fleet.HostState) error {
 	report := progress.For(h.d.flow.Sink, a.name)
 	return report.Do(progress.Push, func() error {
-		conn, err := remote.Dial(ctx, a.target)
+		conn, err := a.way.connect(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = conn.Close() }()
-		s := &session{conn: conn, prefix: escalation(a.target.User, h.d.hosts[a.name])}
+		s := a.way.session(conn)
 		transfer, err := h.pusher.Plan(ctx, s, a.wanted)
 		if err != nil {
 			return err
@@ -238,7 +240,8 @@ func (h *hands) activate(ctx context.Context, a *hand) {
 		KeepGenerations:   policy.KeepGenerations,
 		AcceptRunning:     h.d.opts.AcceptRunning,
 		Keys:              h.d.keys[a.name],
-		Confirm:           confirm(a.target.Address, settings.Health),
+		Dial:              a.way.proof(),
+		Confirm:           confirm(a.address, settings.Health),
 	})
 	switched.Settled, switched.Pushed = a.result.Settled, a.result.Pushed
 	switched.Warnings = append(a.result.Warnings, switched.Warnings...)

@@ -16,6 +16,7 @@ type Options struct {
 	AllowDestroy []string // resources that may be destroyed, replaced or rebuilt
 	Rebuild      []string // servers whose disk is made anew; naming them is the leave for it
 	Replace      []string // servers that are made anew; naming them is the leave for it
+	AllowLockout []string // hosts that are tried although the deploy could not log in to their new system, as far as that is known
 	RetryBad     bool     // try a system again that was put back before
 	// AcceptRunning deploys although the host runs something else than its boot default.
 	AcceptRunning bool

@@ -173,6 +173,12 @@ func (a *attempt) confirm(ctx context.Context) (reason string, blame bool) {
 }
 
 func (a *attempt) prove(ctx context.Context) error {
+	if a.req.Dial != nil {
+		// A login in the old way would prove nothing.
+		before := a.wire.dial
+		a.wire.dial = a.req.Dial
+		defer func() { a.wire.dial = before }()
+	}
 	session, err := a.login(ctx)
 	if err != nil {
 		return err

@@ -33,6 +33,9 @@ type Request struct {
 	ActivationTimeout time.Duration // for one switch-to-configuration; 0: 10 minutes
 	ConfirmTimeout    time.Duration // between the activation's end and the commit; 0: 2 minutes
 	KeepGenerations   int           // 0: all
+	// Dial makes the logins that prove the new system, where it is reached in
+	// another way than the old one; nil: in the same way.
+	Dial Dialer
 	// Confirm runs the health checks over a login that was made after the
 	// activation; may be nil. Its error is the reason to go back.
 	Confirm func(ctx context.Context, s Session) ([]plans.CheckResult, error)
