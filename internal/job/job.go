@@ -35,6 +35,11 @@ type Surroundings struct {
 	Draining <-chan struct{}
 	// Flow replaces what carries commands out; nil: deploy.Flow over the workspace.
 	Flow func(dir, by string, sink progress.Sink) Flow
+	// Wait waits between tries at GitHub; nil: a timer.
+	Wait func(ctx context.Context, d time.Duration) error
+	// Grace is how long the end of a run waits at most until GitHub was told
+	// everything; 0: forge.DefaultGrace.
+	Grace time.Duration
 }
 
 // Flow carries out commands on a fleet.
@@ -84,7 +89,7 @@ func run(ctx context.Context, s Surroundings, runner *actions.Runner) (problem.C
 	if err := j.prepare(sink); err != nil {
 		return problem.OK, err
 	}
-	j.queue = forge.NewQueue(ctx, forge.QueueOptions{})
+	j.queue = forge.NewQueue(ctx, forge.QueueOptions{Grace: s.Grace, Wait: s.Wait})
 	code, err := j.carryOut(ctx)
 	_ = sink.Close()
 	j.settle(ctx)
@@ -140,7 +145,7 @@ func (j *job) prepare(sink *render.Grouped) error {
 		return nil
 	}
 	j.forge, err = forge.New(forge.Options{
-		API: j.GitHub.API, GraphQL: j.GitHub.GraphQL, Repository: j.GitHub.Repository, Token: j.Token,
+		API: j.GitHub.API, GraphQL: j.GitHub.GraphQL, Repository: j.GitHub.Repository, Token: j.Token, Wait: j.Wait,
 	})
 	return err
 }
@@ -158,7 +163,7 @@ func (j *job) newFlow() Flow {
 
 // settle waits until GitHub knows everything, or gives up and tells the log.
 func (j *job) settle(ctx context.Context) {
-	limit := forge.DefaultGrace
+	limit := cmp.Or(j.Grace, forge.DefaultGrace)
 	if j.cancelled(ctx) {
 		limit = cancelGrace
 	}
