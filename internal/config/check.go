@@ -46,6 +46,7 @@ func (c *checker) check(root *node) {
 	c.moved(root.good("moved"))
 	c.hosts(root.good("hosts"))
 	c.rollout(root.good("rollout"))
+	c.evaluation(root.good("evaluation"))
 }
 
 // need reports a key that must be there, and gives its node if it is usable.
@@ -239,6 +240,17 @@ func (c *checker) rollout(n *node) {
 	}
 	c.duration(n.good("activation_timeout"), "rollout.activation_timeout", r.ActivationTimeout, time.Second, 24*time.Hour)
 	c.duration(n.good("confirm_timeout"), "rollout.confirm_timeout", r.ConfirmTimeout, 5*time.Second, time.Hour)
+}
+
+func (c *checker) evaluation(n *node) {
+	if n == nil {
+		return
+	}
+	e := c.file.Evaluation
+	if m := n.good("memory"); m != nil && (e.Memory < 256*mebibyte || e.Memory > 1024*gibibyte) {
+		c.report(m.value, fmt.Sprintf("evaluation.memory: %s is out of bounds", e.Memory), "It may be 256MiB to 1024GiB; a present NixOS takes 1 to 2 GiB.")
+	}
+	c.duration(n.good("timeout"), "evaluation.timeout", e.Timeout, 10*time.Second, 24*time.Hour)
 }
 
 func (c *checker) selector(at position, text string) {

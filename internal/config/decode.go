@@ -27,6 +27,9 @@ func (s *source) value(n *node, v reflect.Value, path string) {
 	case *duration:
 		s.duration(n, target, path)
 		return
+	case *size:
+		s.size(n, target, path)
+		return
 	case *secretRef:
 		if n.kind != kindMapping {
 			s.secretInFile(n, path)

@@ -27,6 +27,15 @@ func (s *source) duration(n *node, d *duration, path string) {
 	}
 }
 
+func (s *source) size(n *node, target *size, path string) {
+	parsed, err := parseSize(n.text)
+	if n.kind != kindText || err != nil {
+		s.wrongType(n, path, "an amount of memory", "Write a number with MiB or GiB, for example 1536MiB or 2GiB.")
+		return
+	}
+	*target = parsed
+}
+
 // secretInFile refuses a secret where its reference belongs, and does not show it.
 func (s *source) secretInFile(n *node, path string) {
 	n.bad = true

@@ -68,6 +68,8 @@ func (w *writer) value(v reflect.Value) *item {
 	switch value := v.Interface().(type) {
 	case duration:
 		return w.text(value.String())
+	case size:
+		return w.text(value.String())
 	case portText:
 		return w.digits(string(value))
 	case statusCode:
@@ -146,7 +148,7 @@ func (w *writer) entries(v reflect.Value) *item {
 // roomy tells whether a section is written one key per line, even if it is short.
 func roomy(section any) bool {
 	switch section.(type) {
-	case fleetFile, providerSection, hetznerSection, sshSection, rolloutSection, hostSelection,
+	case fleetFile, providerSection, hetznerSection, sshSection, rolloutSection, evaluationSection, hostSelection,
 		networkEntry, firewallEntry, serverEntry, loadBalancerEntry:
 		return true
 	}

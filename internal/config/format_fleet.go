@@ -20,7 +20,8 @@ func fileOf(f fleet.Fleet) (fleetFile, []string) {
 			ActivationTimeout: duration(f.Rollout.ActivationTimeout), ConfirmTimeout: duration(f.Rollout.ConfirmTimeout),
 			KeepGenerations: f.Rollout.KeepGenerations,
 		},
-		Hosts: map[string]hostSelection{},
+		Evaluation: evaluationSection{Workers: f.Evaluation.Workers, Memory: size(f.Evaluation.Memory), Timeout: duration(f.Evaluation.Timeout)},
+		Hosts:      map[string]hostSelection{},
 	}
 	out.fillDefaults()
 	if h := f.Hetzner; h != nil {

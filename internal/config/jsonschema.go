@@ -96,6 +96,8 @@ func schemaOfScalar(t reflect.Type) *jsonSchema {
 	switch value := reflect.Zero(t).Interface().(type) {
 	case duration:
 		return time
+	case size:
+		return &jsonSchema{Type: []string{jsonString}, Pattern: sizeForm.String()}
 	case seconds:
 		return &jsonSchema{AnyOf: []*jsonSchema{{Type: []string{jsonInteger}}, time}}
 	case portText, statusCode:
@@ -160,6 +162,8 @@ func schemaOfSection(t reflect.Type) *jsonSchema {
 // defaultOf is a default as JSON; nil for what is nothing when it is absent.
 func defaultOf(v reflect.Value) any {
 	switch {
+	case v.Type() == reflect.TypeFor[size]():
+		return nil
 	case v.Type() == reflect.TypeFor[duration]():
 		if v.Int() != 0 {
 			return fmt.Sprint(v.Interface())

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,4 +144,45 @@ func (d duration) String() string {
 		s = short + "h"
 	}
 	return s
+}
+
+// size is a number of bytes, written with its unit: 512MiB, 2GiB.
+type size int64
+
+const (
+	mebibyte = 1 << 20
+	gibibyte = 1 << 30
+)
+
+var sizeForm = regexp.MustCompile(`^([0-9]{1,6})(MiB|GiB)$`)
+
+var errNoSize = errors.New("not a number with MiB or GiB")
+
+func parseSize(s string) (size, error) {
+	m := sizeForm.FindStringSubmatch(s)
+	if m == nil {
+		return 0, errNoSize
+	}
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("not a size: %w", err)
+	}
+	if m[2] == "GiB" {
+		return size(n * gibibyte), nil
+	}
+	return size(n * mebibyte), nil
+}
+
+// ParseSize reads a number of bytes as flotilla.yaml has it: 512MiB, 2GiB.
+func ParseSize(s string) (int64, error) {
+	n, err := parseSize(s)
+	return int64(n), err
+}
+
+// String has the larger unit where it fits.
+func (s size) String() string {
+	if s%gibibyte == 0 {
+		return strconv.FormatInt(int64(s)/gibibyte, 10) + "GiB"
+	}
+	return strconv.FormatInt(int64(s)/mebibyte, 10) + "MiB"
 }

@@ -29,6 +29,7 @@ type fleetFile struct {
 	Moved           []moveEntry                  `yaml:"moved" doc:"New names of resources, so that they are renamed and not destroyed."`
 	Hosts           map[string]hostSelection     `yaml:"hosts" doc:"Deployment settings that are not in the hive. Keys are selectors: name, glob, @tag, several with commas, ! excludes."`
 	Rollout         rolloutSection               `yaml:"rollout" doc:"Order and speed of a deploy."`
+	Evaluation      evaluationSection            `yaml:"evaluation" doc:"What Nix may take for evaluating hosts. By itself it goes by cores and free memory."`
 }
 
 type providerSection struct {
@@ -104,4 +105,10 @@ type rolloutSection struct {
 	ActivationTimeout duration      `yaml:"activation_timeout" doc:"Time for one switch-to-configuration."`
 	ConfirmTimeout    duration      `yaml:"confirm_timeout" doc:"Time to log in anew and look around; health checks come on top."`
 	KeepGenerations   int           `yaml:"keep_generations" range:"0,10000" doc:"Generations of the system profile to keep on a host; 0 keeps all."`
+}
+
+type evaluationSection struct {
+	Workers int      `yaml:"workers" range:"1,1000" doc:"Hosts that are evaluated at a time."`
+	Memory  size     `yaml:"memory" doc:"Memory for evaluating one host, 256MiB to 1024GiB."`
+	Timeout duration `yaml:"timeout" doc:"Time for evaluating one host, 10s to 24h; 15 minutes when absent."`
 }

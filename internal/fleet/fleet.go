@@ -22,8 +22,9 @@ type Fleet struct {
 	LoadBalancers   map[string]LoadBalancer
 	Moved           []Move
 
-	Hosts   []HostSettings // in file order
-	Rollout Rollout
+	Hosts      []HostSettings // in file order
+	Rollout    Rollout
+	Evaluation Evaluation
 }
 
 // Hive says where the Nix side is. Exactly one field is set. Paths are
@@ -111,4 +112,12 @@ type Rollout struct {
 	ActivationTimeout time.Duration // for one switch-to-configuration
 	ConfirmTimeout    time.Duration // to log in anew and look around; the longest health check comes on top
 	KeepGenerations   int           // generations of the system profile to keep; 0: all
+}
+
+// Evaluation bounds what Nix takes for evaluating hosts. Zero is: by cores and
+// free memory, and 15 minutes.
+type Evaluation struct {
+	Workers int           // hosts at a time
+	Memory  int64         // bytes for one of them
+	Timeout time.Duration // for one of them
 }
