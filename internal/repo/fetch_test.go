@@ -1,0 +1,392 @@
+package repo
+
+import (
+	"encoding/base64"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/secret"
+)
+
+const word = "ghs_hunter2secretTOKEN"
+
+// forge serves a repository over HTTP with git's own program, to those who
+// bring the token.
+type forge struct {
+	*httptest.Server
+	asked atomic.Int32
+}
+
+func serve(t *testing.T, w work) *forge {
+	t.Helper()
+	core, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.git("config", "uploadpack.allowAnySHA1InWant", "true") // as GitHub does
+	w.git("config", "uploadpack.allowFilter", "true")
+	backend := &cgi.Handler{
+		Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"), Root: "/acme",
+		Env: []string{"GIT_PROJECT_ROOT=" + w.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+	}
+	f := &forge{}
+	want := "Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+word))
+	f.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		f.asked.Add(1)
+		if r.Header.Get("Authorization") != want {
+			rw.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			http.Error(rw, "who are you? "+r.Header.Get("Authorization"), http.StatusUnauthorized)
+			return
+		}
+		backend.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(f.Close)
+	return f
+}
+
+func (f *forge) remote() Remote {
+	return Remote{URL: f.URL + "/acme/.git", Token: secret.New(word)}
+}
+
+// shallow clones like actions/checkout does: the newest commit alone.
+func (w work) shallow(branch string) work {
+	w.t.Helper()
+	s := work{w.t, filepath.Join(w.t.TempDir(), "shallow")}
+	w.git("clone", "-q", "--depth=1", "--branch", branch, "file://"+w.dir, s.dir)
+	return s
+}
+
+func (w work) openFrom(remote Remote) *Repo {
+	w.t.Helper()
+	r, err := Open(w.t.Context(), w.dir, remote)
+	if err != nil {
+		w.t.Fatal(problem.Text(err))
+	}
+	w.t.Cleanup(r.Close)
+	return r
+}
+
+// contents lists all files below a folder with what is in them.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files[path] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// history is what the tests fetch of: main with a merged pull request, and a
+// commit that no branch has any more.
+type history struct {
+	work
+	one, two, head, merge, gone string
+}
+
+func newHistory(t *testing.T) history {
+	t.Helper()
+	h := history{work: newWork(t)}
+	h.write("a", "1")
+	h.one = h.commit("one")
+	h.git("tag", "-a", "v1", "-m", "tag")
+	h.git("checkout", "-q", "-b", "pr")
+	h.write("b", "2")
+	h.head = h.commit("head")
+	h.git("checkout", "-q", "main")
+	h.write("a", "2")
+	h.two = h.commit("two")
+	h.git("merge", "-q", "--no-ff", "-m", "merge", "pr")
+	h.merge = h.git("rev-parse", "HEAD")
+	h.git("checkout", "-q", "-b", "old", h.one)
+	h.write("c", "3")
+	h.gone = h.commit("gone")
+	h.git("checkout", "-q", "main")
+	h.git("branch", "-q", "-D", "old")
+	return h
+}
+
+func TestFetch(t *testing.T) {
+	h := newHistory(t)
+	server := serve(t, h.work)
+	s := h.shallow("main")
+	before := contents(t, s.dir)
+	// A home that cannot be written, as some jobs have it; what it says does not count.
+	home := t.TempDir()
+	s.t.Setenv("HOME", home)
+	for name, text := range map[string]string{".gitconfig": "[http]\n\tproxy = http://127.0.0.1:1\n", ".netrc": "machine 127.0.0.1 login x password y\n"} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(home, 0o500); err != nil {
+		t.Fatal(err)
+	}
+
+	var told []string
+	remote := server.remote()
+	remote.Note = func(text string) { told = append(told, text) }
+	r := s.openFrom(remote)
+	if server.asked.Load() != 0 {
+		t.Error("the server was asked before anything was missing")
+	}
+	if parents, err := r.Parents(t.Context(), h.merge); err != nil || !slices.Equal(parents, []string{h.two, h.head}) || server.asked.Load() != 0 {
+		t.Errorf("parents %v, %v, %d requests", parents, err, server.asked.Load())
+	}
+	base, err := r.FirstParent(t.Context(), h.merge)
+	if err != nil || base != h.two {
+		t.Fatalf("first parent %s, %v", base, problem.Text(err))
+	}
+	asked := server.asked.Load()
+	if got, err := r.Resolve(t.Context(), base); err != nil || got.Subject != "two" || server.asked.Load() != asked {
+		t.Errorf("%v, %v, %d requests more", got, err, server.asked.Load()-asked)
+	}
+	for commit, want := range map[string]map[string]string{
+		h.two:  {"a": "-rw-r--r-- 2"},
+		h.gone: {"a": "-rw-r--r-- 1", "c": "-rw-r--r-- 3"},
+	} {
+		dir := filepath.Join(t.TempDir(), "out")
+		if err := r.Export(t.Context(), commit, dir); err != nil {
+			t.Error(problem.Text(err))
+		} else if diff := cmp.Diff(want, tree(t, dir)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	}
+	if got, err := r.Changed(t.Context(), h.two, h.merge); err != nil || !slices.Equal(got, []string{"b"}) {
+		t.Errorf("changed %v, %v", got, err)
+	}
+	for rev, want := range map[string]string{
+		"HEAD": h.merge, "HEAD^1": h.two, "HEAD^2": h.head, "HEAD~2": h.one, "HEAD^2~1": h.one, "HEAD^^": h.one, "HEAD^0": h.merge,
+		"pr": h.head, "v1": h.one, "pr~1": h.one, h.gone: h.gone, "main": h.merge,
+	} {
+		if got, err := r.Resolve(t.Context(), rev); err != nil || got.Commit != want {
+			t.Errorf("%s: %v, %s, want %s", rev, got, problem.Text(err), want)
+		}
+	}
+	for _, rev := range []string{"absent", "HEAD~9", "HEAD^3", "HEAD~99999999999999999999", "HEAD~21", "abc123", "pr..main", "a b"} {
+		_, err := r.Resolve(t.Context(), rev)
+		fails(t, err, "nor on its server")
+	}
+	if diff := cmp.Diff(before, contents(t, s.dir)); diff != "" {
+		t.Errorf("the clone was written to:\n%s", diff)
+	}
+	if len(told) == 0 || !strings.Contains(told[0], "fetching commit "+h.two[:12]+" from "+server.URL) {
+		t.Errorf("told %q", told)
+	}
+	r.Close()
+	if _, err := os.Lstat(r.server.dir); err == nil {
+		t.Error("what was fetched is still there")
+	}
+}
+
+func TestHistoryOfAShallowClone(t *testing.T) {
+	h := newHistory(t)
+	r := h.shallow("main").openFrom(serve(t, h.work).remote())
+	for _, c := range []struct {
+		commit, ancestor string
+		want             bool
+	}{{h.merge, h.one, true}, {h.merge, h.head, true}, {h.merge, h.gone, false}, {h.one, h.merge, false}, {h.two, h.two, true}} {
+		if got, err := r.Contains(t.Context(), c.commit, c.ancestor); err != nil || got != c.want {
+			t.Errorf("%s contains %s: %v, %s", c.commit, c.ancestor, got, problem.Text(err))
+		}
+	}
+	if got, err := r.MergeBase(t.Context(), h.head, h.two); err != nil || got != h.one {
+		t.Errorf("merge base %s, %v", got, err)
+	}
+	h.git("checkout", "-q", "--orphan", "other")
+	other := h.commit("other")
+	_, err := r.MergeBase(t.Context(), h.head, other)
+	fails(t, err, "no common ancestor")
+	if tip, err := r.Tip(t.Context(), "main"); err != nil || tip != h.merge {
+		t.Errorf("tip %s, %v", tip, err)
+	}
+	h.git("checkout", "-q", "-f", "main")
+	next := h.commit("next")
+	if tip, err := r.Tip(t.Context(), "main"); err != nil || tip != next {
+		t.Errorf("the branch went on, tip %s, %v", tip, err)
+	}
+	if tip, err := r.Tip(t.Context(), "absent"); err != nil || tip != "" {
+		t.Errorf("tip %s, %v", tip, err)
+	}
+	if _, err := h.open().Tip(t.Context(), "main"); err == nil {
+		t.Error("the tip is known without a server")
+	}
+}
+
+// A partial clone lacks files; a sparse checkout is one.
+func TestFetchFiles(t *testing.T) {
+	h := newHistory(t)
+	server := serve(t, h.work)
+	for _, filter := range []string{"blob:none", "tree:0"} {
+		s := work{t, filepath.Join(t.TempDir(), "partial")}
+		h.git("clone", "-q", "--no-checkout", "--filter="+filter, "file://"+h.dir, s.dir)
+		dir := filepath.Join(t.TempDir(), "out")
+		if err := s.openFrom(server.remote()).Export(t.Context(), h.one, dir); err != nil {
+			t.Errorf("%s: %s", filter, problem.Text(err))
+		} else if diff := cmp.Diff(map[string]string{"a": "-rw-r--r-- 1"}, tree(t, dir)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", filter, diff)
+		}
+	}
+}
+
+// Where a request goes is not for the clone's configuration to say, and
+// nothing that it names is run.
+func TestTheCloneDoesNotSteerFetches(t *testing.T) {
+	h := newHistory(t)
+	server := serve(t, h.work)
+	s := h.shallow("main")
+	var heard atomic.Int32
+	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard.Add(1) }))
+	defer evil.Close()
+	marker := filepath.Join(t.TempDir(), "ran")
+	program := "!touch " + marker + "; false"
+	for key, value := range map[string]string{
+		"url." + evil.URL + "/.insteadOf": server.URL + "/", "remote.origin.url": evil.URL, "http.proxy": evil.URL, "http." + server.URL + ".proxy": evil.URL,
+		"credential.helper": program, "core.sshCommand": program, "core.askPass": marker, "remote.origin.uploadpack": program, "remote.origin.vcs": "ext",
+		"protocol.ext.allow": "always", "core.gitProxy": program, "http.cookieFile": marker, "http.extraHeader": "X-Evil: yes", "core.alternateRefsCommand": program,
+		"core.fsmonitor": program, "fetch.fsckObjects": "false", "transfer.advertiseSID": "true",
+	} {
+		s.git("config", key, value)
+	}
+	r := s.openFrom(server.remote())
+	if _, err := r.FirstParent(t.Context(), h.merge); err != nil {
+		t.Error(problem.Text(err))
+	}
+	if _, err := r.Contains(t.Context(), h.merge, h.one); err != nil {
+		t.Error(problem.Text(err))
+	}
+	if _, err := os.Lstat(marker); err == nil || heard.Load() != 0 {
+		t.Errorf("a program ran (%v), or %d requests went elsewhere", err == nil, heard.Load())
+	}
+}
+
+// The token is in no argument, no file and no error.
+func TestTokenStaysSecret(t *testing.T) {
+	h := newHistory(t)
+	server := serve(t, h.work)
+	bin, real := t.TempDir(), ""
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if _, err := os.Stat(filepath.Join(dir, "git")); err == nil && real == "" {
+			real = filepath.Join(dir, "git")
+		}
+	}
+	log := filepath.Join(bin, "log")
+	if err := os.WriteFile(filepath.Join(bin, "git"), []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >> "+log+"\nexec "+real+" \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := h.shallow("main")
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	r := s.openFrom(server.remote())
+	if _, err := r.FirstParent(t.Context(), h.merge); err != nil {
+		t.Fatal(problem.Text(err))
+	}
+	_, absent := r.Resolve(t.Context(), strings.Repeat("ab", 20))
+	other := server.remote()
+	other.Token = secret.New(word + "x")
+	_, refused := s.openFrom(other).Resolve(t.Context(), h.gone)
+	fails(t, absent, "cannot fetch commit abababababab from "+server.URL, "has it no more")
+	fails(t, refused, "cannot fetch commit", "answers 401", "contents: read")
+	seen := problem.Text(absent) + problem.Text(refused)
+	for _, dir := range []string{bin, s.dir, r.server.dir} {
+		for _, text := range contents(t, dir) {
+			seen += text
+		}
+	}
+	if !strings.Contains(seen, "--depth=1") {
+		t.Error("the arguments were not seen")
+	}
+	for _, leak := range []string{word, base64.StdEncoding.EncodeToString([]byte("x-access-token:" + word))} {
+		if strings.Contains(seen, leak[:len(leak)-4]) {
+			t.Errorf("%q is in an argument, a file or an error", leak)
+		}
+	}
+	if got := r.server.mask("a " + word + " b " + strings.TrimPrefix(r.server.auth, "Basic ")); got != "a (secret) b (secret)" {
+		t.Errorf("masked: %q", got)
+	}
+}
+
+func TestFetchFails(t *testing.T) {
+	h := newHistory(t)
+	s := h.shallow("main")
+	closed, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + closed.Addr().String()
+	_ = closed.Close()
+	_, err = s.openFrom(Remote{URL: nobody + "/acme/fleet"}).FirstParent(t.Context(), h.merge)
+	fails(t, err, "cannot fetch commit "+h.two[:12], "does not answer", "fetch-depth: 0")
+
+	anonymous := serve(t, h.work).remote()
+	anonymous.Token = secret.String{}
+	_, err = s.openFrom(anonymous).FirstParent(t.Context(), h.merge)
+	fails(t, err, "answers 401, and no token is set")
+
+	release := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer slow.Close()
+	defer close(release)
+	start := time.Now()
+	r := s.openFrom(Remote{URL: slow.URL + "/acme", Timeout: 300 * time.Millisecond})
+	_, err = r.FirstParent(t.Context(), h.merge)
+	fails(t, err, "took longer than 300ms")
+	if _, again := r.FirstParent(t.Context(), h.merge); again == nil || time.Since(start) > 8*time.Second {
+		t.Errorf("%v after %s", again, time.Since(start))
+	}
+
+	var heard atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard.Add(1) }))
+	defer elsewhere.Close()
+	for status, want := range map[int]string{http.StatusMovedPermanently: "answers 301", http.StatusServiceUnavailable: "answers 503", http.StatusNotFound: "answers 404"} {
+		broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL+r.URL.Path, status)
+		}))
+		_, err = s.openFrom(Remote{URL: broken.URL + "/acme", Token: secret.New(word)}).FirstParent(t.Context(), h.merge)
+		fails(t, err, want)
+		broken.Close()
+	}
+	if heard.Load() != 0 {
+		t.Error("a redirect was followed")
+	}
+}
+
+func TestRemoteIsAURL(t *testing.T) {
+	w := newWork(t)
+	w.commit("one")
+	for _, url := range []string{
+		"file:///tmp/x", "ssh://git@example.com/x", "git@example.com:x", "ext::sh -c id", "/tmp/x", "https://", "-u", "--upload-pack=id",
+		"https://user:hunter2@example.com/x", "https://example.com/x?a=b", "https://example.com/x#y", "http://[::1", "git://example.com/x",
+	} {
+		_, err := Open(t.Context(), w.dir, Remote{URL: url})
+		fails(t, err, "not one that can be fetched from", "hint: It has the form https://HOST/OWNER/REPO")
+		if strings.Contains(problem.Text(err), "hunter2") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
