@@ -66,10 +66,10 @@ func (d *deployment) run(ctx context.Context) error {
 	}
 	defer w.close()
 	d.work = w
-	d.evaluator = d.flow.evaluator(filepath.Join(w.dir, "roots"))
 	if err := d.read(ctx, w); err != nil {
 		return err
 	}
+	d.evaluator = d.flow.evaluator(d.tree.Fleet.Evaluation, filepath.Join(w.dir, "roots"))
 	return d.flow.locked(ctx, d.client, d.opts.LockTimeout, func(lock *hold) error {
 		d.lock = lock
 		return d.deploy(ctx)

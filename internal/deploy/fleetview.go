@@ -105,7 +105,7 @@ func (v *view) reach(ctx context.Context) (err error) {
 
 // choose finds out who the hosts are, and picks those that on names.
 func (v *view) choose(ctx context.Context, on fleet.Selector) error {
-	all, err := v.flow.evaluator("").Hosts(ctx, v.tree.source(provision.Facts(v.tree.Fleet, v.account, provision.Options{}), true))
+	all, err := v.flow.evaluator(v.tree.Fleet.Evaluation, "").Hosts(ctx, v.tree.source(provision.Facts(v.tree.Fleet, v.account, provision.Options{}), true))
 	if err != nil {
 		// A hive that does not evaluate must not stand in the way of a
 		// rollback: the servers' names and addresses are enough.

@@ -5,6 +5,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,9 @@ type Flow struct {
 	Sink   progress.Sink       // takes progress
 	By     string              // who runs this, for locks and records
 	Now    func() time.Time    // the clock; nil: time.Now
-	Fetch  repo.Remote         // where commits come from that a shallow clone lacks; zero: nowhere
+
+	Evaluation fleet.Evaluation // what is not zero beats the evaluation section of flotilla.yaml
+	Fetch      repo.Remote      // where commits come from that a shallow clone lacks; zero: nowhere
 }
 
 // tree is one revision of the fleet repo, exported to a folder of its own.
@@ -225,10 +228,16 @@ func (f *Flow) secret(ref fleet.EnvRef) secret.String {
 	return s
 }
 
-// evaluator gives Nix with the search path of the environment. roots is a
-// folder that keeps what it builds from the garbage collector; "" for none.
-func (f *Flow) evaluator(roots string) *nix.Evaluator {
-	return nix.New(nix.Options{NixPath: f.Getenv("NIX_PATH"), RootsDir: roots})
+// evaluator gives Nix with the search path of the environment, within what the
+// file and the command line let it have. roots is a folder that keeps what it
+// builds from the garbage collector; "" for none.
+func (f *Flow) evaluator(bounds fleet.Evaluation, roots string) *nix.Evaluator {
+	return nix.New(nix.Options{
+		NixPath: f.Getenv("NIX_PATH"), RootsDir: roots,
+		Workers: cmp.Or(f.Evaluation.Workers, bounds.Workers),
+		Memory:  cmp.Or(f.Evaluation.Memory, bounds.Memory),
+		Timeout: cmp.Or(f.Evaluation.Timeout, bounds.Timeout),
+	})
 }
 
 func (f *Flow) now() time.Time {

@@ -63,7 +63,7 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 		return plans.Plan{}, err
 	}
 	defer w.close()
-	p := &planning{flow: f, work: w, opts: opts, evaluated: f.evaluations()}
+	p := &planning{flow: f, work: w, opts: opts}
 	if err := p.read(ctx); err != nil {
 		return plans.Plan{}, err
 	}
@@ -92,6 +92,7 @@ func (p *planning) read(ctx context.Context) error {
 		p.missing, p.warnings = append(p.missing, missing...), append(p.warnings, warnings...)
 		p.head.Fleet = preview(p.base.Fleet, p.written)
 	}
+	p.evaluated = p.flow.evaluations(p.head.Fleet.Evaluation)
 	return nil
 }
 

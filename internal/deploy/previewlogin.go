@@ -29,7 +29,7 @@ func movedLogins(base, head fleet.Fleet, baseHosts, headHosts map[string]plans.E
 		}
 		move("port", "ssh.port", fmt.Sprint(base.SSH.Port), fmt.Sprint(head.SSH.Port), old.TargetPort != 0 || new.TargetPort != 0)
 		if port := head.SSH.Port; port != base.SSH.Port && old.TargetPort == 0 && new.TargetPort == 0 && !answers(was.System, port) {
-			moves[host] = append(moves[host], fmt.Sprintf("the deploy calls port %d, where what runs now does not answer: it cannot get in to switch", port))
+			moves[host] = append(moves[host], fmt.Sprintf("the deploy calls port %d, where what runs now does not answer: it logs in at the old port until the switch", port))
 		}
 		move("user", "ssh.user", base.SSH.User, head.SSH.User, old.TargetUser != "" || new.TargetUser != "")
 		inHive := old.TargetHost != "" || new.TargetHost != ""

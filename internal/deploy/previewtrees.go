@@ -26,8 +26,8 @@ type evaluatedTree struct {
 	hosts       map[string]plans.Evaluation
 }
 
-func (f *Flow) evaluations() *evaluations {
-	return &evaluations{flow: f, evaluator: f.evaluator(""), trees: map[string]*evaluatedTree{}}
+func (f *Flow) evaluations(bounds fleet.Evaluation) *evaluations {
+	return &evaluations{flow: f, evaluator: f.evaluator(bounds, ""), trees: map[string]*evaluatedTree{}}
 }
 
 // of gives what is known of a source, and keeps what will be.

@@ -36,7 +36,7 @@ func (f *Flow) Evaluate(ctx context.Context, on fleet.Selector, trusted bool) (m
 	if err != nil {
 		return nil, err
 	}
-	result, err := f.evaluations().selected(ctx, t, t.source(provision.Facts(t.Fleet, account, provision.Options{}), trusted), on)
+	result, err := f.evaluations(t.Fleet.Evaluation).selected(ctx, t, t.source(provision.Facts(t.Fleet, account, provision.Options{}), trusted), on)
 	if err == nil && len(result) == 0 {
 		err = &problem.Problem{Summary: fmt.Sprintf("--on %s selects no host", on), Code: problem.Usage}
 	}
@@ -113,7 +113,7 @@ func (f *Flow) Build(ctx context.Context, on fleet.Selector) (map[string]storepa
 		systems = append(systems, e.System)
 		built[host] = e.System.OutPath
 	}
-	for host, err := range f.evaluator("").Build(ctx, systems, f.Sink) {
+	for host, err := range f.evaluator(fleet.Evaluation{}, "").Build(ctx, systems, f.Sink) {
 		failed = append(failed, err)
 		delete(built, host)
 	}

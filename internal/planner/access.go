@@ -78,7 +78,7 @@ func (r *review) lockout(old *plans.System, new plans.System, login Login) {
 	reasons := Lockout(old, new, login)
 	r.Lockout = reasons
 	if old != nil && old.Deployment.TargetPort != new.Deployment.TargetPort && len(shutPort(*old, login)) > 0 && len(shutPort(new, login)) == 0 {
-		r.SSHMoves = append(r.SSHMoves, fmt.Sprintf("the deploy calls port %d, where what runs now does not answer: it cannot get in to switch", login.port(new)))
+		r.SSHMoves = append(r.SSHMoves, fmt.Sprintf("the deploy calls port %d, where what runs now does not answer: it logs in at the old port until the switch", login.port(new)))
 	}
 	r.access = r.access || len(reasons) > 0
 }

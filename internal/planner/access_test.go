@@ -129,7 +129,7 @@ func TestSSHMoves(t *testing.T) {
 	h := compare(t, Known{Logins: map[string]Login{"web": {Port: 2222}}}, moved)
 	want := []string{
 		"port 22 → 2222", "listens on all addresses → 10.0.0.1:2222",
-		"the deploy calls port 2222, where what runs now does not answer: it cannot get in to switch",
+		"the deploy calls port 2222, where what runs now does not answer: it logs in at the old port until the switch",
 	}
 	if diff := cmp.Diff(want, h.SSHMoves); diff != "" || h.Lockout != nil {
 		t.Errorf("lockout %q, moves (-want +got):\n%s", h.Lockout, diff)
