@@ -3,25 +3,27 @@
 #
 # Tiers of tests (go test tags), fastest first:
 #
-#   target        what it runs                                          needs
-#   ------------  ----------------------------------------------------  ------------------------
-#   make unit     unit tests, race detector                             Nix, git, sshd
-#   make lint     gofmt, vet, golangci-lint, shellcheck                 network for the linter
-#   make e2e      integration and end to end in the lab                 Docker, Nix
-#   make test     the ci tier: lint, unit, e2e; nothing is skipped      sets all of it up
-#   make clients  the hcloud CLI and Terraform against the lab's API    the two (.ci/clients)
-#   make bench    requests, time and memory against what it replaces    Nix (.ci/bench)
-#   make fuzz     each fuzz target for FUZZTIME (default 30s)           Nix, git
-#   make demo     the product in a few minutes                          sets all of it up
+#   target          what it runs                                          needs
+#   --------------  ----------------------------------------------------  ------------------------
+#   make unit       unit tests, race detector                             Nix, git, sshd
+#   make lint       gofmt, vet, golangci-lint, shellcheck, actionlint     network for the linters
+#   make e2e        integration and end to end in the lab                 Docker, Nix
+#   make test       the ci tier: lint, unit, e2e; nothing is skipped      sets all of it up
+#   make workflows  zizmor over the workflows, as an auditor              Python (.ci/workflows)
+#   make clients    the hcloud CLI and Terraform against the lab's API    the two (.ci/clients)
+#   make bench      requests, time and memory against what it replaces    Nix (.ci/bench)
+#   make fuzz       each fuzz target for FUZZTIME (default 30s)           Nix, git
+#   make demo       the product in a few minutes                          sets all of it up
 
 GO ?= go
 FUZZTIME ?= 30s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # The parts of the script that runs on hosts, which are one script to check.
 PARTS := internal/generation/scripts
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
 
-.PHONY: demo test unit e2e lint clients bench fuzz build image clean
+.PHONY: demo test unit e2e lint workflows clients bench fuzz build image clean
 
 demo:
 	@start=$$(date +%s); \
@@ -45,7 +47,12 @@ lint:
 	$(GO) run $(GOLANGCI) run
 	shellcheck .ci/* internal/lab/nixos/image/files/lab-init $$(find internal -name '*.sh' ! -path '$(PARTS)/*')
 	cat $(PARTS)/base.sh $$(find $(PARTS) -name '*.sh' ! -name base.sh ! -name main.sh) $(PARTS)/main.sh | shellcheck -s sh -
+	# GitHub knows concurrency.queue since May 2026, actionlint does not yet.
+	$(GO) run $(ACTIONLINT) -ignore 'unexpected key "queue" for "concurrency"' $$(.ci/workflows list)
 	$(GO) mod tidy -diff
+
+workflows:
+	@.ci/workflows check
 
 clients:
 	@.ci/clients

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -24,13 +25,14 @@ func newVersionCommand(s *shell) *cobra.Command {
 	}
 }
 
-// version is the module's version and commit as Go recorded them at build time.
+// version is that of the release, else the module's version, and the commit as
+// Go recorded them at build time.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "flotilla (unknown build)"
 	}
-	text := "flotilla " + info.Main.Version
+	text := "flotilla " + cmp.Or(release, info.Main.Version)
 	for _, setting := range info.Settings {
 		if setting.Key == "vcs.revision" {
 			text += fmt.Sprintf(" (commit %.12s)", setting.Value)
