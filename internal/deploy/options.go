@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -26,6 +27,20 @@ type Options struct {
 	LockTimeout time.Duration
 	// Approve is asked once, with what will happen, before anything is changed.
 	Approve func(Intent) error
+	// Reviews tells what the merged pull requests have shown that lead from the
+	// deployed revisions (full hashes, sorted; none: nothing is known to be
+	// deployed) to the head. It is asked once, under the fleet's lock, if anything
+	// would change; what nobody has seen is refused. nil: nothing is checked.
+	Reviews func(ctx context.Context, deployed []string, head string) (plans.Reviewed, error)
+	// Superseded is asked under the fleet's lock, before anything is changed, for
+	// a newer commit whose deploy takes this one's place: then this one ends well
+	// without doing anything. An error of the code problem.Refused (a job that was
+	// run again is older than what is deployed) refuses the deploy, any other is
+	// noted. nil: nothing is newer.
+	Superseded func(ctx context.Context) (newer string, err error)
+	// Confirm is the leave of somebody who was told: what was not reviewed is told
+	// again and done, and Superseded is not asked.
+	Confirm bool
 	// Draining ends when no further host, and nothing more at the provider, may
 	// begin (first interrupt).
 	Draining <-chan struct{}

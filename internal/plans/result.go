@@ -22,6 +22,16 @@ type Result struct {
 	Hosts     []HostResult     `json:"hosts"`
 	Failure   string           `json:"failure,omitempty"` // why it ended before hosts were reached
 	ExitCode  problem.Code     `json:"exit_code"`
+
+	// Unreviewed is what the deploy would do, or did with leave, and no merged
+	// pull request has shown; Reviewed what was known of these. Both are of a
+	// deploy that was told of reviews.
+	Unreviewed []Digest  `json:"unreviewed,omitempty"`
+	Reviewed   *Reviewed `json:"reviewed,omitempty"`
+	// Superseded is the newer commit that another deploy brings or has brought:
+	// this one has left the fleet to it.
+	Superseded string `json:"superseded,omitempty"`
+
 	Started   time.Time        `json:"started"`
 	Duration  time.Duration    `json:"duration"` // nanoseconds
 }
