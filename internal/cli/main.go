@@ -33,7 +33,9 @@ type shell struct {
 	format   string // text, markdown, json
 	events   string // text, json
 	draining <-chan struct{}
-	code     problem.Code // exit code of a command that ended without an error
+
+	evaluation fleet.Evaluation // zero: as flotilla.yaml says
+	code       problem.Code     // exit code of a command that ended without an error
 }
 
 // Main runs the program and gives its exit code.
@@ -121,12 +123,12 @@ degraded or not bootable · 5 refused (lock, hold, protection) · 64 usage ·
 	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.StringVarP(&s.config, "config", "f", ".", "flotilla.yaml or its folder")
-	flags.StringVar(&s.format, "format", "text", "results as text, markdown or json")
+	flags.StringVar(&s.format, "format", "text", "results as text, markdown or json; plan also as html")
 	flags.StringVar(&s.events, "events", "text", "progress as text or json")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err.Error(), cmd.CommandPath()+" --help shows the flags.")
 	})
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.verify() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return s.verify(cmd.Name()) }
 	root.AddCommand(
 		newPlanCommand(s), newDeployCommand(s), newRollbackCommand(s), newReleaseCommand(s),
 		newDestroyCommand(s), newAdoptCommand(s), newImportCommand(s), newUnlockCommand(s),
@@ -152,9 +154,13 @@ func wrapArgs(cmd *cobra.Command) {
 	}
 }
 
-func (s *shell) verify() error {
+func (s *shell) verify(command string) error {
 	switch s.format {
 	case "text", "markdown":
+	case "html":
+		if command != "plan" {
+			return usage("--format html is for plan only", "Use text, markdown or json.")
+		}
 	case "json":
 		s.out = &watched{Writer: s.out}
 	default:
@@ -183,11 +189,14 @@ func (s *shell) sink() (progress.Sink, func()) {
 
 // flow gives the flow over the fleet repo that --config names.
 func (s *shell) flow(sink progress.Sink) (*deploy.Flow, error) {
+	if err := s.checkEvaluation(); err != nil {
+		return nil, err
+	}
 	dir, err := s.dir()
 	if err != nil {
 		return nil, err
 	}
-	return &deploy.Flow{Dir: dir, Getenv: s.getenv, Sink: sink, By: by(s.getenv)}, nil
+	return &deploy.Flow{Dir: dir, Getenv: s.getenv, Sink: sink, By: by(s.getenv), Evaluation: s.evaluation}, nil
 }
 
 // open gives the flow and the hosts that --on names.

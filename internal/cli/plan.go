@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -43,8 +44,9 @@ Exit codes: 0 planned (with --detailed-exitcode 2 when something changes) ·
 	f.StringVar(&o.only, "only", "", "infra or hosts: half of the plan")
 	f.StringArrayVar(&o.rebuild, "rebuild", nil, "show what deploy --rebuild NAME would do (repeatable)")
 	f.StringArrayVar(&o.replace, "replace", nil, "show what deploy --replace NAME would do (repeatable)")
-	f.StringVar(&o.out, "out", "", "write the plan as JSON to this file")
+	f.StringVar(&o.out, "out", "", "write the plan to this file: as JSON, or as a page if it ends in .html")
 	f.BoolVar(&o.detailedExitCode, "detailed-exitcode", false, "exit with 2 when something changes")
+	s.evaluationFlags(f)
 	return cmd
 }
 
@@ -66,7 +68,11 @@ func runPlan(cmd *cobra.Command, s *shell, o planOptions) error {
 		return err
 	}
 	if o.out != "" {
-		if err := writeFile(o.out, func(w io.Writer) error { return render.PlanJSON(w, plan) }); err != nil {
+		write := render.PlanJSON
+		if ext := filepath.Ext(o.out); ext == ".html" || ext == ".htm" {
+			write = render.PlanHTML
+		}
+		if err := writeFile(o.out, func(w io.Writer) error { return write(w, plan) }); err != nil {
 			return err
 		}
 	}
@@ -119,6 +125,8 @@ func (s *shell) showPlan(plan plans.Plan) error {
 	switch s.format {
 	case "json":
 		return render.PlanJSON(s.out, plan)
+	case "html":
+		return render.PlanHTML(s.out, plan)
 	case "markdown":
 		_, err := io.WriteString(s.out, render.PlanMarkdown(plan, render.Budget{}))
 		return err

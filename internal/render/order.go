@@ -87,7 +87,7 @@ func waves(p plans.Plan) []stage {
 	byWave := map[int][]string{}
 	seen := map[string]bool{}
 	for _, h := range slices.Concat(p.This.Hosts, p.Pending.Hosts) {
-		if h.Action == plans.Destroy || seen[h.Name] {
+		if h.Action == plans.Destroy || seen[h.Name] || held(p, h.Name) {
 			continue
 		}
 		seen[h.Name] = true
@@ -113,6 +113,20 @@ func waves(p plans.Plan) []stage {
 	return out
 }
 
+// held tells whether deploys leave a host alone, as the last one published it.
+func held(p plans.Plan, host string) bool { return p.Current != nil && p.Current.Hosts[host].Held }
+
+// heldNames are the hosts that would be switched if nobody held them.
+func heldNames(p plans.Plan) []string {
+	var names []string
+	for _, h := range slices.Concat(p.This.Hosts, p.Pending.Hosts) {
+		if held(p, h.Name) && !slices.Contains(names, h.Name) && h.Action != plans.Destroy {
+			names = append(names, h.Name)
+		}
+	}
+	return names
+}
+
 // stages lists what happens in order, where that is more than one thing.
 func (m *planMarkdown) stages(p plans.Plan) {
 	all := stages(p)
@@ -135,4 +149,7 @@ func (m *planMarkdown) stages(p plans.Plan) {
 		m.printf("%d. %s%s\n", i+1, text, s.After)
 	}
 	m.printf("\n")
+	if names := heldNames(p); len(names) > 0 {
+		m.printf("%s%s held and left alone until somebody releases %s.\n\n", m.names(names), isAre(len(names)), itThem(len(names)))
+	}
 }
