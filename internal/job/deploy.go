@@ -21,10 +21,12 @@ func (j *job) deploy(ctx context.Context) (problem.Code, error) {
 		return problem.OK, err
 	}
 	tell := j.announce("deploy")
+	r := &reviews{job: j}
 	result, err := j.flow.Deploy(ctx, deploy.Options{
 		Head: j.Head, On: j.on, Only: deploy.Only(j.Only), RetryBad: j.RetryBad,
 		AllowDestroy: j.AllowDestroy, AllowLockout: j.AllowLockout, Rebuild: j.Rebuild, Replace: j.Replace,
 		LockTimeout: j.LockTimeout, Draining: j.Draining,
+		Reviews: r.read(), Confirm: j.Confirm, Superseded: j.superseded(),
 	})
 	tell(result)
 	state := forge.Success
@@ -32,6 +34,9 @@ func (j *job) deploy(ctx context.Context) (problem.Code, error) {
 		state = forge.Failure
 	}
 	j.status(ctx, noteDeploy, state, render.ResultHeadline(result))
+	for _, pull := range r.pulls {
+		j.resultNote(pull.Number, result)
+	}
 	j.answer(result)
 	return result.ExitCode, errors.Join(err, j.tellResult(result))
 }
@@ -54,6 +59,21 @@ func (j *job) checkRerun(ctx context.Context) error {
 		Summary: fmt.Sprintf("this re-run would deploy commit %.12s after a newer %s of commit %.12s", j.Head, list[0].Task, list[0].SHA),
 		Hints:   []string{"Start the workflow anew to deploy the branch as it is now, or roll back: flotilla's rollback goes to a confirmed system.", "With the input confirm: true the old commit is deployed all the same."},
 		Code:    problem.Refused,
+	}
+}
+
+// superseded gives what tells a deploy that its branch has moved on. The newer
+// commit's own run takes all that this one would have.
+func (j *job) superseded() func(context.Context) (string, error) {
+	if j.forge == nil || j.Branch == "" || j.Event != "push" || j.Confirm {
+		return nil
+	}
+	return func(ctx context.Context) (string, error) {
+		now, err := j.forge.BranchHead(ctx, j.Branch)
+		if err != nil || now == j.Head {
+			return "", err
+		}
+		return now, nil
 	}
 }
 
@@ -97,6 +117,8 @@ func (j *job) retire(ctx context.Context) error {
 // progressOf gives the state that a result leaves its deployment in.
 func progressOf(r plans.Result) forge.Progress {
 	switch {
+	case r.Superseded != "":
+		return forge.Inactive
 	case r.ExitCode == problem.OK:
 		return forge.Succeeded
 	case r.ExitCode == problem.NotDeployed || r.ExitCode == problem.Unknown:
@@ -108,7 +130,7 @@ func progressOf(r plans.Result) forge.Progress {
 
 // resultNote tells the result on a pull request.
 func (j *job) resultNote(number int, r plans.Result) {
-	if j.forge == nil || !j.Comment || number == 0 {
+	if j.forge == nil || !j.Comment || number == 0 || r.Superseded != "" {
 		return
 	}
 	header := j.header(noteDeploy)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/deploy"
@@ -17,6 +18,13 @@ import (
 const (
 	notePlan   = "plan"
 	noteDeploy = "deploy"
+)
+
+const (
+	// headerVersion is that of the data in a plan comment's header.
+	headerVersion = 1
+	// digestBytes bounds the digests in it before they are compressed.
+	digestBytes = 60_000
 )
 
 // plan plans a pull request or a merge group: nothing of it is trusted.
@@ -54,6 +62,7 @@ func (j *job) planNote(ctx context.Context, plan plans.Plan) error {
 		return nil
 	}
 	header := j.header(notePlan)
+	header.Data = plans.PackDigests(plans.Digests(plan.This, plan.Pending), digestBytes)
 	posted, err := j.forge.PutNote(ctx, j.Pull.Number, forge.Note{
 		Header:     header,
 		Body:       func(bytes int) string { return render.PlanMarkdown(plan, j.budget(bytes)) },
@@ -61,7 +70,7 @@ func (j *job) planNote(ctx context.Context, plan plans.Plan) error {
 	})
 	if err == nil {
 		// A fleet that was renamed leaves a comment behind that nobody keeps.
-		_, err = j.forge.Retire(ctx, j.Pull.Number, notePlan, func(h forge.Header) bool { return h.Commit == header.Commit })
+		_, err = j.forge.Retire(ctx, j.Pull.Number, notePlan, func(h forge.Header) bool { return h.Dir != header.Dir || h.Fleet == header.Fleet })
 	}
 	if denied(err) && j.readOnly() {
 		j.runner.Notice("the token of this job may not comment: the plan is in the summary")
@@ -91,7 +100,7 @@ func (j *job) noPlan(ctx context.Context, why error) error {
 
 // header identifies a comment of this fleet and environment.
 func (j *job) header(kind string) forge.Header {
-	return forge.Header{Kind: kind, Version: 1, Fleet: j.fleet, Environment: j.Environment, Commit: j.Pull.HeadSHA}
+	return forge.Header{Kind: kind, Version: headerVersion, Fleet: j.fleet, Environment: j.Environment, Dir: filepath.ToSlash(filepath.Clean(j.FleetDir)), Commit: j.Pull.HeadSHA}
 }
 
 func (j *job) budget(bytes int) render.Budget {
@@ -117,7 +126,13 @@ func (j *job) status(ctx context.Context, kind string, state forge.State, headli
 	s := forge.Status{State: state, Context: fmt.Sprintf("flotilla/%s %s", kind, j.Environment), Headline: headline, URL: j.GitHub.RunURL()}
 	j.queue.Add(forge.Report{
 		Lane: "status", Key: s.Context, What: "set the status of the commit", Text: headline,
-		Send: func(ctx context.Context) error { return j.forge.SetStatus(ctx, sha, s) },
+		Send: func(ctx context.Context) error {
+			err := j.forge.SetStatus(ctx, sha, s)
+			if denied(err) && j.readOnly() {
+				return nil
+			}
+			return err
+		},
 	})
 	_ = ctx
 }
