@@ -133,6 +133,7 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 			Hints:   []string{"Create its server from an image that is already NixOS."},
 		}
 	case state.Hold != nil:
+		h.tell(ctx, a, func(p *fleet.Published) { nowHeld(p, state.Hold) })
 		a.result.Outcome = fleet.HeldBack
 		a.result.Reason = fmt.Sprintf("held by %s since %s: %s", state.Hold.By, state.Hold.At.UTC().Format(time.DateTime), state.Hold.Reason)
 		return true, nil
@@ -247,17 +248,26 @@ func (h *hands) activate(ctx context.Context, a *hand) {
 	switched.Warnings = append(a.result.Warnings, switched.Warnings...)
 	switched.Duration = time.Since(a.started)
 	a.result = switched
-	if switched.Outcome == fleet.Deployed {
+	switch {
+	case switched.Outcome == fleet.Deployed:
 		h.publish(ctx, a)
+	case putBack(switched.Outcome):
+		h.tell(ctx, a, func(p *fleet.Published) { nowFailed(p, switched, h.d.tree.Revision.Commit, h.d.flow.now()) })
 	}
 }
 
-// publish writes what the host runs to its server's labels. A failure is a
-// warning: the host is well.
+// publish tells that the host runs what it should.
 func (h *hands) publish(ctx context.Context, a *hand) {
-	if err := h.d.flow.publish(ctx, h.d.client, h.d.account, a.name, func(p *fleet.Published) {
-		p.SystemHash, p.Commit, p.Held = a.wanted.Hash(), h.d.tree.Revision.Commit, false
-	}); err != nil {
+	h.tell(ctx, a, func(p *fleet.Published) {
+		nowRuns(p, a.wanted.Hash(), h.d.tree.Revision.Commit)
+		nowHeld(p, nil)
+	})
+}
+
+// tell writes what is known of the host to its server's labels. A failure is a
+// warning: the host is what it is.
+func (h *hands) tell(ctx context.Context, a *hand, change func(*fleet.Published)) {
+	if err := h.d.flow.publish(ctx, h.d.client, h.d.account, a.name, change); err != nil {
 		a.result.Warnings = append(a.result.Warnings, "labels not written: "+oneLine(err))
 	}
 }

@@ -34,7 +34,7 @@ func movedLogins(base, head fleet.Fleet, baseHosts, headHosts map[string]plans.E
 		move("user", "ssh.user", base.SSH.User, head.SSH.User, old.TargetUser != "" || new.TargetUser != "")
 		inHive := old.TargetHost != "" || new.TargetHost != ""
 		before, after := addressOf(base, host, old.Tags), addressOf(head, host, new.Tags)
-		move("address", "hosts: address", before, after, inHive)
+		move("address", "hosts", cmp.Or(before, "ssh.address"), cmp.Or(after, "ssh.address"), inHive)
 		move("address", "ssh.address", base.SSH.Address, head.SSH.Address, inHive || before+after != "")
 	}
 	return moves

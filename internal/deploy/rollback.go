@@ -204,6 +204,7 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, o
 	}
 	policy := v.tree.Fleet.Rollout
 	reason := cmp.Or(opts.Reason, "rolled back by hand")
+	hold := &fleet.Hold{By: v.flow.By, At: v.flow.now().UTC(), Reason: reason}
 	result = host.Switch(ctx, generation.Request{
 		ID: newID(v.flow.now(), to.Commit), New: to.System, Kind: fleet.RecordRollback,
 		Commit: to.Commit, By: v.flow.By, Reason: reason,
@@ -212,16 +213,20 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, o
 		// Somebody may have tried things by hand; a rollback is how they get out of it.
 		AcceptRunning: true,
 		Confirm:       confirm(address, settings.Health),
-		Hold:          &fleet.Hold{By: v.flow.By, At: v.flow.now().UTC(), Reason: reason},
+		Hold:          hold,
 	})
 	result.Settled, result.Duration, result.Commit = cmp.Or(told, waited), time.Since(started), to.Commit
-	if result.Outcome == fleet.Deployed {
-		result.Held = true
-		if err := v.flow.publish(ctx, v.client, v.account, name, func(p *fleet.Published) {
-			p.SystemHash, p.Commit, p.Held = to.System.Hash(), to.Commit, true
-		}); err != nil {
-			result.Warnings = append(result.Warnings, "labels not written: "+oneLine(err))
+	result.Held = result.Outcome == fleet.Deployed
+	if err := v.flow.publish(ctx, v.client, v.account, name, func(p *fleet.Published) {
+		switch {
+		case result.Held:
+			nowRuns(p, to.System.Hash(), to.Commit)
+			nowHeld(p, hold)
+		case putBack(result.Outcome):
+			nowFailed(p, result, to.Commit, v.flow.now())
 		}
+	}); err != nil {
+		result.Warnings = append(result.Warnings, "labels not written: "+oneLine(err))
 	}
 	return result
 }
@@ -258,7 +263,7 @@ func (v *view) release(ctx context.Context, name string) plans.HostResult {
 		}
 	}
 	if err == nil {
-		err = v.flow.publish(ctx, v.client, v.account, name, func(p *fleet.Published) { p.Held = false })
+		err = v.flow.publish(ctx, v.client, v.account, name, func(p *fleet.Published) { nowHeld(p, nil) })
 	}
 	if err != nil {
 		result.Outcome, result.Reason = fleet.Failed, oneLine(err)

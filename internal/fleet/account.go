@@ -173,4 +173,13 @@ type Published struct {
 	SystemHash  string `json:"system_hash"`   // storepath.Path.Hash of the confirmed system, or ""
 	Commit      string `json:"commit"`        // deployed revision, full hash, or ""
 	Held        bool   `json:"held"`          // rolled back by someone and kept there
+
+	HeldSince time.Time `json:"held_since,omitzero"` // UTC, whole seconds; zero: not known
+	HeldBy    string    `json:"held_by,omitempty"`   // the beginning of a long name alone
+
+	// The last attempt to deploy, if it failed and the host was put back.
+	FailedSystem string    `json:"failed_system,omitempty"` // storepath.Path.Hash
+	FailedCommit string    `json:"failed_commit,omitempty"` // full hash
+	FailedAt     time.Time `json:"failed_at,omitzero"`      // UTC, whole seconds
+	FailedWhy    string    `json:"failed_why,omitempty"`    // the beginning of the reason, untrusted text
 }

@@ -106,3 +106,22 @@ func FuzzParseSelector(f *testing.F) {
 		}
 	})
 }
+
+// A host of which only the name is known may be selected by its tags, but not
+// when its name is excluded.
+func TestMayMatch(t *testing.T) {
+	for text, want := range map[string]bool{
+		"web": true, "db": false, "w*": true, "@any": true, "db,@any": true, "@any,!web": false, "!web": false, "!w*": false, "!db": true, "!@any": true, "@a,!@b": true, "db,!@a": false, "*": true,
+	} {
+		s, err := ParseSelector(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.MayMatch("web"); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	if !(Selector{}).MayMatch("web") {
+		t.Error("the zero value")
+	}
+}

@@ -5,33 +5,43 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 )
 
 const (
-	prefix           = "flotilla/"
-	labelFleet       = prefix + "fleet"
-	labelImage       = prefix + "image"
-	labelKeys        = prefix + "ssh-keys"
-	labelUserData    = prefix + "user-data"
-	labelHostKey     = prefix + "host-key"
-	labelNextHostKey = prefix + "host-key-next"
-	labelSystem      = prefix + "system"
-	labelCommit      = prefix + "commit"
-	labelHeld        = prefix + "held"
-	labelOff         = prefix + "off"
-	labelShutdown    = prefix + "shutdown"
-	labelSnapshot    = prefix + "snapshot"
-	labelServer      = prefix + "server"
-	labelLock        = prefix + "lock"
-	labelLockHolder  = prefix + "lock-holder"
-	labelLockRun     = prefix + "lock-run"
-	labelLockExpires = prefix + "lock-expires"
+	prefix            = "flotilla/"
+	labelFleet        = prefix + "fleet"
+	labelImage        = prefix + "image"
+	labelKeys         = prefix + "ssh-keys"
+	labelUserData     = prefix + "user-data"
+	labelHostKey      = prefix + "host-key"
+	labelNextHostKey  = prefix + "host-key-next"
+	labelSystem       = prefix + "system"
+	labelCommit       = prefix + "commit"
+	labelHeld         = prefix + "held"
+	labelHeldSince    = prefix + "held-since"
+	labelHeldBy       = prefix + "held-by"
+	labelFailed       = prefix + "failed-system"
+	labelFailedCommit = prefix + "failed-commit"
+	labelFailedAt     = prefix + "failed-at"
+	labelFailedWhy    = prefix + "failed-why"
+	labelOff          = prefix + "off"
+	labelShutdown     = prefix + "shutdown"
+	labelSnapshot     = prefix + "snapshot"
+	labelServer       = prefix + "server"
+	labelLock         = prefix + "lock"
+	labelLockHolder   = prefix + "lock-holder"
+	labelLockRun      = prefix + "lock-run"
+	labelLockExpires  = prefix + "lock-expires"
 
 	maxLabel   = 63
 	hashMarker = "sha256_." // no escape sequence: a dot is no hexadecimal digit
 	headMarker = "0_."      // before a value that would not start with a letter or digit
+
+	// labelTime is how a label writes a time: no colon is allowed in one.
+	labelTime = "20060102T150405Z"
 )
 
 // encodeLabel makes a legal label value of any text: what a label cannot hold
@@ -54,6 +64,37 @@ func encodeLabel(text string) string {
 		return b.String()
 	}
 	return hashMarker + hash(text)
+}
+
+// clipLabel is encodeLabel for texts of which the beginning says enough.
+func clipLabel(text string) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	runes := []rune(text)
+	runes = runes[:min(len(runes), maxLabel)]
+	for len(runes) > 0 {
+		if value := encodeLabel(strings.TrimRight(string(runes), " ")); !strings.HasPrefix(value, hashMarker) {
+			return value
+		}
+		runes = runes[:len(runes)-1]
+	}
+	return ""
+}
+
+// timeLabel and labelledTime write and read a time; zero is no label, and what
+// cannot be read is zero.
+func timeLabel(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(labelTime)
+}
+
+func labelledTime(value string) time.Time {
+	t, err := time.Parse(labelTime, value)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
 }
 
 // decodeLabel is encodeLabel backwards. A hash stays what it is.
@@ -121,6 +162,13 @@ func published(labels map[string]string) fleet.Published {
 		SystemHash:  labels[labelSystem],
 		Commit:      labels[labelCommit],
 		Held:        labels[labelHeld] == "true",
+		HeldSince:   labelledTime(labels[labelHeldSince]),
+		HeldBy:      decodeLabel(labels[labelHeldBy]),
+
+		FailedSystem: labels[labelFailed],
+		FailedCommit: labels[labelFailedCommit],
+		FailedAt:     labelledTime(labels[labelFailedAt]),
+		FailedWhy:    decodeLabel(labels[labelFailedWhy]),
 	}
 }
 
@@ -139,6 +187,12 @@ func publish(labels map[string]string, p fleet.Published) map[string]string {
 	put(labels, labelSystem, p.SystemHash)
 	put(labels, labelCommit, p.Commit)
 	put(labels, labelHeld, held)
+	put(labels, labelHeldSince, timeLabel(p.HeldSince))
+	put(labels, labelHeldBy, clipLabel(p.HeldBy))
+	put(labels, labelFailed, p.FailedSystem)
+	put(labels, labelFailedCommit, p.FailedCommit)
+	put(labels, labelFailedAt, timeLabel(p.FailedAt))
+	put(labels, labelFailedWhy, clipLabel(p.FailedWhy))
 	return labels
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -149,16 +150,27 @@ func TestStanding(t *testing.T) {
 	host := func(name string, action plans.Action) plans.Host {
 		return plans.Host{Name: name, Action: action, Notes: []string{"own"}}
 	}
-	hosts := []plans.Host{host("held", plans.Update), host("fresh", plans.Update), host("unnamed", plans.Update), host("new", plans.Create), host("gone", plans.Destroy), host("good", plans.Update), host("elsewhere", plans.Update)}
+	hosts := []plans.Host{host("held", plans.Update), host("fresh", plans.Update), host("unnamed", plans.Update), host("new", plans.Create), host("gone", plans.Destroy), host("good", plans.Update), host("elsewhere", plans.Update), host("since", plans.Update), host("failed", plans.Update), host("again", plans.Update)}
+	hosts[len(hosts)-1].New = path(t, "0", "again")
 	good := fleet.Published{SystemHash: "h", Commit: "c"}
 	held := good
 	held.Held = true
+	since := good
+	since.Held, since.HeldSince, since.HeldBy = true, time.Date(2026, 11, 20, 14, 3, 59, 0, time.UTC), "ada"
+	failed := good
+	failed.FailedSystem, failed.FailedCommit, failed.FailedAt, failed.FailedWhy = "h2", "1a2b3c4d5e6f", since.HeldSince, "nginx.service failed"
+	again := good
+	again.FailedSystem = strings.Repeat("0", 32)
 	plan := Assemble(Input{Hosts: hosts, PendingHosts: hosts[:1], Current: &plans.Current{Hosts: map[string]fleet.Published{
 		"held": held, "fresh": {}, "unnamed": {SystemHash: "h"}, "new": {}, "gone": {}, "good": good,
+		"since": since, "failed": failed, "again": again,
 	}}})
 	want := map[string][]string{
 		"held": {"held: a deploy does not touch it until it is released (flotilla release)", "own"}, "fresh": {"no deploy of it has been confirmed yet: what it runs is not known", "own"},
 		"unnamed": {"it runs a system that no commit is recorded for", "own"}, "new": {"own"}, "gone": {"own"}, "good": {"own"}, "elsewhere": {"own"},
+		"since":  {"held since 2026-11-20 14:03 UTC by ada: a deploy does not touch it until it is released (flotilla release)", "own"},
+		"failed": {"last attempt here failed: 1a2b3c4d, 2026-11-20 14:03 UTC, nginx.service failed", "own"},
+		"again":  {"last attempt here failed (this very system: a deploy refuses it without --retry-bad)", "own"},
 	}
 	for _, h := range slices.Concat(plan.This.Hosts, plan.Pending.Hosts) {
 		if diff := cmp.Diff(want[h.Name], h.Notes); diff != "" {

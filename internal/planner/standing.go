@@ -1,7 +1,10 @@
 package planner
 
 import (
+	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -20,18 +23,37 @@ func standing(hosts []plans.Host, current *plans.Current) []plans.Host {
 		if !known || h.Action == plans.Destroy {
 			continue
 		}
-		hosts[i].Notes = notNil(slices.Concat(standingOf(now, h.Action), h.Notes))
+		hosts[i].Notes = notNil(slices.Concat(standingOf(now, h), h.Notes))
 	}
 	return hosts
 }
 
-func standingOf(now fleet.Published, action plans.Action) []string {
+func standingOf(now fleet.Published, h plans.Host) []string {
 	var notes []string
 	if now.Held {
-		notes = append(notes, "held: a deploy does not touch it until it is released (flotilla release)")
+		held := "held"
+		if !now.HeldSince.IsZero() {
+			held += " since " + minute(now.HeldSince)
+		}
+		if now.HeldBy != "" {
+			held += " by " + now.HeldBy
+		}
+		notes = append(notes, held+": a deploy does not touch it until it is released (flotilla release)")
+	}
+	if now.FailedSystem != "" {
+		parts := []string{fmt.Sprintf("%.8s", now.FailedCommit), now.FailedWhy}
+		if !now.FailedAt.IsZero() {
+			parts = slices.Insert(parts, 1, minute(now.FailedAt))
+		}
+		parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
+		failed := strings.TrimSuffix("last attempt here failed: "+strings.Join(parts, ", "), ": ")
+		if !h.New.IsZero() && h.New.Hash() == now.FailedSystem {
+			failed += " (this very system: a deploy refuses it without --retry-bad)"
+		}
+		notes = append(notes, failed)
 	}
 	switch {
-	case action == plans.Create:
+	case h.Action == plans.Create:
 	case now.SystemHash == "":
 		notes = append(notes, "no deploy of it has been confirmed yet: what it runs is not known")
 	case now.Commit == "":
@@ -39,3 +61,5 @@ func standingOf(now fleet.Published, action plans.Action) []string {
 	}
 	return notes
 }
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
