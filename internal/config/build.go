@@ -21,6 +21,7 @@ func (f *fleetFile) fleet(root *node) fleet.Fleet {
 			ConfirmTimeout:    time.Duration(f.Rollout.ConfirmTimeout),
 			KeepGenerations:   f.Rollout.KeepGenerations,
 		},
+		Review:     fleet.Review{DirectPush: fleet.DirectPush(f.Review.DirectPush)},
 		Evaluation: fleet.Evaluation{Workers: f.Evaluation.Workers, Memory: int64(f.Evaluation.Memory), Timeout: time.Duration(f.Evaluation.Timeout)},
 	}
 	if f.Hive != "" {

@@ -82,6 +82,7 @@ func TestDefaults(t *testing.T) {
 		Name: "a", SSH: fleet.SSH{User: "root", Port: 22, Address: "ipv4"},
 		Networks: map[string]fleet.Network{}, SSHKeys: map[string]fleet.SSHKey{}, Servers: map[string]fleet.Server{},
 		Rollout: fleet.Rollout{MaxParallel: 10, MaxUnavailable: 1, OnFailure: fleet.RollbackHost, ActivationTimeout: 10 * time.Minute, ConfirmTimeout: time.Minute, KeepGenerations: 10},
+		Review:  fleet.Review{DirectPush: fleet.DirectStopOnRisk},
 	}
 	if d := diff(want, got); d != "" {
 		t.Errorf("(-want +got)\n%s", d)

@@ -27,6 +27,7 @@ var (
 	_ defaulter = (*commandEntry)(nil)
 	_ defaulter = (*unitsEntry)(nil)
 	_ defaulter = (*rolloutSection)(nil)
+	_ defaulter = (*reviewSection)(nil)
 )
 
 const defaultWithin = duration(60 * time.Second)
@@ -34,6 +35,7 @@ const defaultWithin = duration(60 * time.Second)
 func (f *fleetFile) setDefaults() {
 	f.SSH.setDefaults()
 	f.Rollout.setDefaults()
+	f.Review.setDefaults()
 }
 
 func (h *hetznerSection) setDefaults() { h.PollInterval = duration(500 * time.Millisecond) }
@@ -72,6 +74,8 @@ func (r *rolloutSection) setDefaults() {
 	r.ConfirmTimeout = duration(time.Minute)
 	r.KeepGenerations = 10
 }
+
+func (r *reviewSection) setDefaults() { r.DirectPush = directPush(fleet.DirectStopOnRisk) }
 
 // The rest are defaults that depend on what else is declared. complete
 // puts them in, Format leaves them out.

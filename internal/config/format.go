@@ -148,7 +148,7 @@ func (w *writer) entries(v reflect.Value) *item {
 // roomy tells whether a section is written one key per line, even if it is short.
 func roomy(section any) bool {
 	switch section.(type) {
-	case fleetFile, providerSection, hetznerSection, sshSection, rolloutSection, evaluationSection, hostSelection,
+	case fleetFile, providerSection, hetznerSection, sshSection, rolloutSection, reviewSection, evaluationSection, hostSelection,
 		networkEntry, firewallEntry, serverEntry, loadBalancerEntry:
 		return true
 	}

@@ -20,6 +20,7 @@ func fileOf(f fleet.Fleet) (fleetFile, []string) {
 			ActivationTimeout: duration(f.Rollout.ActivationTimeout), ConfirmTimeout: duration(f.Rollout.ConfirmTimeout),
 			KeepGenerations: f.Rollout.KeepGenerations,
 		},
+		Review:     reviewSection{DirectPush: directPush(f.Review.DirectPush)},
 		Evaluation: evaluationSection{Workers: f.Evaluation.Workers, Memory: size(f.Evaluation.Memory), Timeout: duration(f.Evaluation.Timeout)},
 		Hosts:      map[string]hostSelection{},
 	}
@@ -53,6 +54,7 @@ func (out *fleetFile) fillDefaults() {
 	keep := out.Rollout.KeepGenerations // 0 is a value
 	orDefaults(&out.Rollout)
 	out.Rollout.KeepGenerations = keep
+	orDefaults(&out.Review)
 	orDefaults(&out.SSH)
 }
 

@@ -114,6 +114,7 @@ func TestFull(t *testing.T) {
 			Waves: []fleet.Selector{sel(t, "@canary"), sel(t, "web-*,db.eu")}, MaxParallel: 4, MaxUnavailable: 2,
 			OnFailure: fleet.Continue, ActivationTimeout: 90 * time.Second, ConfirmTimeout: 2 * time.Minute, KeepGenerations: 0,
 		},
+		Review:     fleet.Review{DirectPush: fleet.DirectRefuse},
 		Evaluation: fleet.Evaluation{Workers: 3, Memory: 2 << 30, Timeout: 20 * time.Minute},
 	}
 	if d := diff(want, got); d != "" {

@@ -18,6 +18,7 @@ func (g generator) fleet(t *testing.T) fleet.Fleet {
 			MaxParallel: 1 + g.IntN(20), MaxUnavailable: 1 + g.IntN(3), OnFailure: pick(g, fleet.Continue, fleet.RollbackHost), KeepGenerations: g.IntN(20),
 			ActivationTimeout: pick(g, 10*time.Minute, 90*time.Second), ConfirmTimeout: pick(g, time.Minute, time.Hour),
 		},
+		Review:     fleet.Review{DirectPush: pick(g, fleet.DirectAllow, fleet.DirectStopOnRisk, fleet.DirectRefuse)},
 		Evaluation: pick(g, fleet.Evaluation{}, fleet.Evaluation{Workers: 2}, fleet.Evaluation{Memory: 1536 << 20, Timeout: time.Hour}),
 	}
 	for _, wave := range some(g, "@web", "*", "a,!b", "web-[0-9]") {

@@ -48,6 +48,7 @@ type enumerated interface{ words() []string }
 type (
 	via             string
 	failurePolicy   string
+	directPush      string
 	subnetType      string
 	networkZone     string
 	direction       string
@@ -87,6 +88,10 @@ const (
 )
 
 func (via) words() []string { return []string{string(viaHost), string(viaDNS)} }
+
+func (directPush) words() []string {
+	return []string{string(fleet.DirectAllow), string(fleet.DirectStopOnRisk), string(fleet.DirectRefuse)}
+}
 
 func (failurePolicy) words() []string {
 	return []string{string(fleet.RollbackHost), string(fleet.Continue)}

@@ -29,6 +29,7 @@ type fleetFile struct {
 	Moved           []moveEntry                  `yaml:"moved" doc:"New names of resources, so that they are renamed and not destroyed."`
 	Hosts           map[string]hostSelection     `yaml:"hosts" doc:"Deployment settings that are not in the hive. Keys are selectors: name, glob, @tag, several with commas, ! excludes."`
 	Rollout         rolloutSection               `yaml:"rollout" doc:"Order and speed of a deploy."`
+	Review          reviewSection                `yaml:"review" doc:"What must have been reviewed before it is deployed."`
 	Evaluation      evaluationSection            `yaml:"evaluation" doc:"What Nix may take for evaluating hosts. By itself it goes by cores and free memory."`
 }
 
@@ -105,6 +106,10 @@ type rolloutSection struct {
 	ActivationTimeout duration      `yaml:"activation_timeout" doc:"Time for one switch-to-configuration."`
 	ConfirmTimeout    duration      `yaml:"confirm_timeout" doc:"Time to log in anew and look around; health checks come on top."`
 	KeepGenerations   int           `yaml:"keep_generations" range:"0,10000" doc:"Generations of the system profile to keep on a host; 0 keeps all."`
+}
+
+type reviewSection struct {
+	DirectPush directPush `yaml:"direct_push" doc:"What becomes of changes that came with commits which no pull request brought: allow makes them, stop-on-risk those without a risk class, refuse none."`
 }
 
 type evaluationSection struct {

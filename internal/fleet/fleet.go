@@ -24,6 +24,7 @@ type Fleet struct {
 
 	Hosts      []HostSettings // in file order
 	Rollout    Rollout
+	Review     Review
 	Evaluation Evaluation
 }
 
@@ -112,6 +113,34 @@ type Rollout struct {
 	ActivationTimeout time.Duration // for one switch-to-configuration
 	ConfirmTimeout    time.Duration // to log in anew and look around; the longest health check comes on top
 	KeepGenerations   int           // generations of the system profile to keep; 0: all
+}
+
+// DirectPush says what becomes of changes that no pull request has shown and
+// that came with commits which were pushed without one.
+type DirectPush string
+
+// The policies for direct pushes.
+const (
+	DirectAllow      DirectPush = "allow"        // they are made, and told
+	DirectStopOnRisk DirectPush = "stop-on-risk" // they are made if they are of no risk class (default)
+	DirectRefuse     DirectPush = "refuse"       // they are not made
+)
+
+// Stricter gives the stricter of two policies; "" is the default.
+func (p DirectPush) Stricter(q DirectPush) DirectPush {
+	switch {
+	case p == DirectRefuse || q == DirectRefuse:
+		return DirectRefuse
+	case p == DirectAllow && q == DirectAllow:
+		return DirectAllow
+	default:
+		return DirectStopOnRisk
+	}
+}
+
+// Review is what must have been reviewed.
+type Review struct {
+	DirectPush DirectPush
 }
 
 // Evaluation bounds what Nix takes for evaluating hosts. Zero is: by cores and

@@ -32,8 +32,8 @@ type Result struct {
 	// this one has left the fleet to it.
 	Superseded string `json:"superseded,omitempty"`
 
-	Started   time.Time        `json:"started"`
-	Duration  time.Duration    `json:"duration"` // nanoseconds
+	Started  time.Time     `json:"started"`
+	Duration time.Duration `json:"duration"` // nanoseconds
 }
 
 // ResourceResult is what became of one infrastructure change.
