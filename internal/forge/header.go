@@ -23,6 +23,8 @@ type Header struct {
 	Version     int    `json:"-"` // of Data; from 1
 	Fleet       string `json:"fleet"`
 	Environment string `json:"environment,omitempty"`
+	// Dir is the folder of the fleet's file in the repository, "." at the top.
+	Dir string `json:"dir,omitempty"`
 	// Commit is the revision that the text is about, for a plan its head.
 	Commit string          `json:"commit,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"`

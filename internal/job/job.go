@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/actions"
-	"github.com/flotilla-nix/flotilla/internal/config"
 	"github.com/flotilla-nix/flotilla/internal/deploy"
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/forge"
@@ -134,12 +133,7 @@ func (j *job) prepare(sink *render.Grouped) error {
 	j.runner.Mask(j.Token)
 	dir := filepath.Join(j.workspace, j.FleetDir)
 	j.dir, j.sink = dir, sink
-	j.fleet = filepath.Base(dir)
-	// A file that cannot be read is reported by the command itself.
-	if read, err := config.Load(filepath.Join(dir, "flotilla.yaml")); err == nil {
-		j.fleet = read.Name
-	}
-	j.Environment = cmp.Or(j.Environment, j.fleet)
+	j.nameFleet()
 	if j.Token.IsZero() || j.GitHub.Repository == "" {
 		j.runner.Notice("no token: nothing is told at GitHub except in this job's summary and log")
 		return nil
