@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 )
@@ -48,6 +50,15 @@ func (s *shell) dir() (string, error) {
 		path = filepath.Dir(path)
 	}
 	return filepath.Abs(path)
+}
+
+// namesHosts refuses --on "" of every command: a variable that is empty by
+// mistake must not mean all hosts.
+func namesHosts(cmd *cobra.Command) error {
+	if on := cmd.Flags().Lookup("on"); on != nil && on.Changed && on.Value.String() == "" {
+		return usage("--on is empty", `Name the hosts (web, web-*, @tag), or leave --on out for all of them.`)
+	}
+	return nil
 }
 
 // selector parses --on.

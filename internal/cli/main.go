@@ -128,7 +128,12 @@ degraded or not bootable · 5 refused (lock, hold, protection) · 64 usage ·
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err.Error(), cmd.CommandPath()+" --help shows the flags.")
 	})
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return s.verify(cmd.Name()) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := namesHosts(cmd); err != nil {
+			return err
+		}
+		return s.verify(cmd.Name())
+	}
 	root.AddCommand(
 		newPlanCommand(s), newDeployCommand(s), newRollbackCommand(s), newReleaseCommand(s),
 		newDestroyCommand(s), newAdoptCommand(s), newImportCommand(s), newUnlockCommand(s),
