@@ -42,6 +42,17 @@ type Flow struct {
 
 	Evaluation fleet.Evaluation // what is not zero beats the evaluation section of flotilla.yaml
 	Fetch      repo.Remote      // where commits come from that a shallow clone lacks; zero: nowhere
+
+	// Run names the job that runs this, "1234/1" (run and attempt), and RunURL is
+	// where people can watch it; both stand in the fleet's lock. "": no job.
+	Run, RunURL string
+	// RunOver tells whether the job that a lock names is over or dead: the lock is
+	// broken at once then. nil: locks are waited for until they end.
+	RunOver func(ctx context.Context, run string) (bool, error)
+	// CancelGrace bounds what is done after ctx has ended: what is not over by
+	// then is left to the hosts' guards and to the next run, and the result says
+	// so. 0: as long as it takes.
+	CancelGrace time.Duration
 }
 
 // tree is one revision of the fleet repo, exported to a folder of its own.

@@ -21,6 +21,8 @@ const (
 	fleetTTL = 3 * time.Minute
 	// askAgain is how often one who waits tries to take the lock.
 	askAgain = 5 * time.Second
+	// askOver is how often one who waits asks whether the holder's job is over.
+	askOver = 15 * time.Second
 	// tellEvery is how often one who waits says so.
 	tellEvery = 30 * time.Second
 )
@@ -114,17 +116,24 @@ func (f *Flow) holding(ctx context.Context, l locker, timeout time.Duration, do 
 // take takes the lock, and breaks one whose time is over.
 func (f *Flow) take(ctx context.Context, l locker, timeout time.Duration) (fleet.Lock, error) {
 	report := progress.For(f.Sink, "")
-	want := fleet.Lock{Holder: f.By, Run: newRun(f.now())}
+	want := fleet.Lock{Holder: f.By, Run: newRun(f.now()), Job: f.Run, URL: f.RunURL}
 	deadline := f.now().Add(timeout)
-	var told time.Time
+	var told, asked time.Time
 	for {
 		taken, err := l.TakeLock(ctx, want, fleetTTL)
 		other, stale, held := holder(err)
+		why := "its time is over, so that run is dead"
+		if held && !stale && f.now().Sub(asked) >= askOver {
+			asked = f.now()
+			if stale = f.isOver(ctx, other); stale {
+				why = "that run is over"
+			}
+		}
 		switch {
 		case !held:
 			return taken, err
 		case stale:
-			report.Note(progress.Lock, fmt.Sprintf("breaks the lock of %s: its time is over, so that run is dead", describe(other)))
+			report.Note(progress.Lock, fmt.Sprintf("breaks the lock of %s: %s", describe(other), why))
 			// Another who waits may have been faster: then it is as if it were held.
 			if err := l.BreakLock(ctx, other); err != nil && !isLost(err) && !isTaken(err) {
 				return fleet.Lock{}, err
@@ -141,6 +150,21 @@ func (f *Flow) take(ctx context.Context, l locker, timeout time.Duration) (fleet
 			return fleet.Lock{}, err
 		}
 	}
+}
+
+// isOver asks whether the job that holds a lock is over or dead. Who cannot be
+// asked is taken to be alive: the lock ends by itself.
+func (f *Flow) isOver(ctx context.Context, l fleet.Lock) bool {
+	if f.RunOver == nil || l.Job == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askOver)
+	defer cancel()
+	over, err := f.RunOver(ctx, l.Job)
+	if err != nil {
+		progress.For(f.Sink, "").Note(progress.Lock, fmt.Sprintf("cannot tell whether the run of %s is over: %s", describe(l), oneLine(err)))
+	}
+	return err == nil && over
 }
 
 // renew keeps the lock until ended is closed, and closes gone when it cannot
@@ -197,7 +221,13 @@ func since(l fleet.Lock) string {
 	return " since " + at.Format("2006-01-02 15:04:05 UTC")
 }
 
-func describe(l fleet.Lock) string { return l.Holder + since(l) }
+func describe(l fleet.Lock) string {
+	text := l.Holder + since(l)
+	if l.URL != "" {
+		text += " (" + l.URL + ")"
+	}
+	return text
+}
 
 func lockedBy(l fleet.Lock) error {
 	return &problem.Problem{

@@ -30,6 +30,8 @@ type Lock struct {
 	ID      int64  `json:"id"`      // of the object that is the lock
 	Holder  string `json:"holder"`  // who holds it: run and person, for people
 	Run     string `json:"run"`     // of the run that holds it, unique
+	Job     string `json:"job"`     // the job that it is, "1234/1" (run and attempt); "": none
+	URL     string `json:"url"`     // where the job can be watched; "": not known
 	Expires int64  `json:"expires"` // Unix time by the provider's clock
 }
 

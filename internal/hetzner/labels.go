@@ -34,6 +34,8 @@ const (
 	labelLock         = prefix + "lock"
 	labelLockHolder   = prefix + "lock-holder"
 	labelLockRun      = prefix + "lock-run"
+	labelLockJob      = prefix + "lock-job"
+	labelLockURL      = prefix + "lock-url-" // and a number: it is longer than a label
 	labelLockExpires  = prefix + "lock-expires"
 
 	maxLabel   = 63

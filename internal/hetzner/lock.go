@@ -101,16 +101,36 @@ func (c *Client) createLock(ctx context.Context, l fleet.Lock, ttl time.Duration
 }
 
 func (c *Client) lockLabels(l fleet.Lock, ttl time.Duration) map[string]string {
-	return map[string]string{
+	labels := map[string]string{
 		labelLock: c.fleet, labelLockHolder: encodeShort(l.Holder), labelLockRun: encodeLabel(l.Run),
 		labelLockExpires: strconv.FormatInt(c.clock.now().Add(ttl).Unix(), 10),
 	}
+	if l.Job != "" {
+		labels[labelLockJob] = encodeShort(l.Job)
+	}
+	for i, rest := 1, l.URL; rest != "" && i <= maxURLLabels; i++ {
+		part := encodeShort(rest)
+		labels[labelLockURL+strconv.Itoa(i)] = part
+		rest = rest[len(decodeLabel(part)):]
+	}
+	return labels
+}
+
+// maxURLLabels bounds how long an address a lock holds.
+const maxURLLabels = 5
+
+func lockURL(labels map[string]string) string {
+	url := ""
+	for i := 1; i <= maxURLLabels; i++ {
+		url += decodeLabel(labels[labelLockURL+strconv.Itoa(i)])
+	}
+	return url
 }
 
 // lockOf reads a lock; false: something else has the lock's name.
 func (c *Client) lockOf(g *hcloud.PlacementGroup) (fleet.Lock, bool) {
 	expires, err := strconv.ParseInt(g.Labels[labelLockExpires], 10, 64)
-	l := fleet.Lock{ID: g.ID, Holder: decodeLabel(g.Labels[labelLockHolder]), Run: decodeLabel(g.Labels[labelLockRun]), Expires: expires}
+	l := fleet.Lock{ID: g.ID, Holder: decodeLabel(g.Labels[labelLockHolder]), Run: decodeLabel(g.Labels[labelLockRun]), Job: decodeLabel(g.Labels[labelLockJob]), URL: lockURL(g.Labels), Expires: expires}
 	if l.Holder == "" {
 		l.Holder = "somebody"
 	}

@@ -186,3 +186,29 @@ func TestLockTellsWhoHoldsIt(t *testing.T) {
 	}
 	check(t, c.ReleaseLock(ctx, l))
 }
+
+// Who waits for a lock sees which job holds it, and where.
+func TestLockNamesItsJob(t *testing.T) {
+	ctx := context.Background()
+	client := newAccount(t, cloud.Options{}).client(t, "acme")
+	for _, url := range []string{
+		"", "https://github.com/acme/fleet/actions/runs/1234567890/attempts/2",
+		"https://ghe.example.com/a-rather-long-organisation_name/a-rather-long-repository.name-/actions/runs/12345678901234/attempts/12",
+	} {
+		want := run(1)
+		want.Job, want.URL = "1234567890/2", url
+		held, err := client.TakeLock(ctx, want, ttl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if held, err = client.RenewLock(ctx, held, ttl); err != nil {
+			t.Fatal(err)
+		}
+		if read, _, err := client.ReadLock(ctx); err != nil || read.Job != want.Job || read.URL != url || held.URL != url {
+			t.Errorf("%v: read %+v, renewed %+v", err, read, held)
+		}
+		if err := client.ReleaseLock(ctx, held); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
