@@ -23,7 +23,7 @@ func (d *Docker) Watch(ctx context.Context, seen func(server int64, running bool
 	cmd.WaitDelay = 5 * time.Second
 	// The client must not outlive a lab that was killed. The kernel ties that to
 	// the thread that started it, so the thread stays with this call.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = withParent()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil && ctx.Err() == nil {

@@ -1,0 +1,6 @@
+package machine
+
+import "syscall"
+
+// withParent has a program ended when the thread that started it ends.
+func withParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }
