@@ -113,6 +113,16 @@ func (m *resultMarkdown) bare(r plans.Result) {
 		}
 		m.printf("\n")
 	}
+	if r.Superseded != "" {
+		m.printf("- **superseded** by %s\n", code(shorter(shortCommit(r.Superseded))))
+	}
+	if n := len(r.Unreviewed); n > 0 {
+		names := make([]string, 0, n)
+		for _, d := range r.Unreviewed {
+			names = append(names, d.Subject)
+		}
+		m.printf("- **%s that no reviewed plan has shown:** %s\n", plural(n, "change"), few(names))
+	}
 	for _, o := range outcomes() {
 		var hosts []string
 		for _, h := range r.Hosts {

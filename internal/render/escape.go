@@ -208,7 +208,7 @@ func plainWord(word string) bool {
 		return false // something that may mean something to Markdown
 	case !innerUnderscores(word):
 		return false // emphasis
-	case strings.Contains(strings.TrimSuffix(word, ":"), ":"), strings.Contains(word, "//"), strings.Contains(lower, "www."):
+	case strings.Contains(strings.TrimSuffix(word, ":"), ":"), strings.Contains(word, "//"), strings.Contains(lower, "www."), strings.HasSuffix(lower, "http:"), strings.HasSuffix(lower, "https:"):
 		return false // a link or an emoji
 	case strings.Contains(lower, "gh-"):
 		return false // an issue

@@ -98,6 +98,11 @@ func TestResultGolden(t *testing.T) {
 				t.Errorf("%d bytes, more than a comment holds", len(md))
 			}
 			golden(t, filepath.Join(dir, "result.md"), []byte(md))
+			comment := ResultComment(r, Budget{Link: "https://github.com/acme/fleet/actions/runs/1"})
+			if len(comment) > CommentBytes {
+				t.Errorf("%d bytes, more than a comment holds", len(comment))
+			}
+			golden(t, filepath.Join(dir, "comment.md"), []byte(comment))
 			b.Reset()
 			if err := ResultText(&b, r, Options{}); err != nil {
 				t.Fatal(err)

@@ -54,6 +54,12 @@ func riskWords(p plans.Part) string {
 // long, for a deployment's status.
 func ResultHeadline(r plans.Result) string {
 	head := outcomeTitle(r)
+	switch {
+	case r.Superseded != "":
+		return short("superseded by " + shortCommit(r.Superseded))
+	case len(r.Unreviewed) > 0 && r.ExitCode == problem.Refused:
+		return short("refused: " + plural(len(r.Unreviewed), "change") + " that no reviewed plan has shown")
+	}
 	if r.ExitCode == problem.OK {
 		return short(head)
 	}

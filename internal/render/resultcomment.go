@@ -17,6 +17,8 @@ func ResultComment(r plans.Result, budget Budget) string {
 func (m *resultMarkdown) comment(r plans.Result) {
 	m.printf("### Flotilla %s of %s: %s\n\n", prose(command(r)), code(r.Fleet), outcomeTitle(r))
 	m.verdict(r)
+	m.superseded(r)
+	m.unreviewed(r)
 	m.asked(r)
 	var fine []string
 	var bad []plans.HostResult

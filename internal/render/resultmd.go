@@ -43,6 +43,8 @@ type resultMarkdown struct{ planMarkdown }
 func (m *resultMarkdown) result(r plans.Result) {
 	m.printf("### Flotilla %s of %s: %s\n\n", prose(command(r)), code(r.Fleet), outcomeTitle(r))
 	m.verdict(r)
+	m.superseded(r)
+	m.unreviewed(r)
 	m.asked(r)
 	m.hostTable(r.Hosts)
 	m.infrastructure(r)

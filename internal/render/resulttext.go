@@ -35,6 +35,7 @@ func (t *resultText) result(r plans.Result) {
 		t.quote(2, textLines(r.Failure), failureLines)
 		t.blank()
 	}
+	t.review(r)
 	t.hosts(r.Hosts)
 	t.infrastructure(r)
 	for _, h := range r.Hosts {
@@ -62,6 +63,22 @@ func (t *resultText) result(r plans.Result) {
 	for _, l := range wrap(fmt.Sprintf("Exit code %d: %s.", int(r.ExitCode), codeMeaning(r.ExitCode)), t.o.width()) {
 		t.line(l)
 	}
+}
+
+// review tells of superseded deploys and of what no reviewed plan has shown.
+func (t *resultText) review(r plans.Result) {
+	if r.Superseded != "" {
+		t.field(2, 0, "", "Superseded by "+shortCommit(r.Superseded)+": that newer commit's deploy brings this one's changes as well.")
+		t.blank()
+	}
+	if len(r.Unreviewed) == 0 {
+		return
+	}
+	t.line("  ", t.paint(yellow, plural(len(r.Unreviewed), "change")+" that no merged pull request's plan has shown"))
+	for _, d := range r.Unreviewed {
+		t.field(4, 1, symbol(d.Action), oneLine(d.String()))
+	}
+	t.blank()
 }
 
 func outcomeInk(o fleet.Outcome) ink {

@@ -177,6 +177,7 @@ func renderResult(t *testing.T, r plans.Result) {
 	t.Helper()
 	for _, size := range []int{SummaryBytes, 6_000, 1} {
 		checkMarkdown(t, ResultMarkdown(r, Budget{Bytes: size}))
+		checkMarkdown(t, ResultComment(r, Budget{Bytes: size}))
 	}
 	var b bytes.Buffer
 	if err := ResultText(&b, r, Options{}); err != nil {
@@ -221,7 +222,7 @@ func FuzzHostile(f *testing.F) {
 		if len(a)+len(b) > 2000 {
 			return // large inputs prove nothing more and are slow
 		}
-		for _, c := range []string{"one-line", "failed-evaluation", "pending-held", "replaced-server", "all-kinds"} {
+		for _, c := range []string{"one-line", "failed-evaluation", "pending-held", "replaced-server", "all-kinds", "fleet"} {
 			var p plans.Plan
 			load(t, "testdata/"+c+"/plan.json", &p)
 			poison(reflect.ValueOf(&p.This).Elem(), a, enums)
@@ -231,7 +232,7 @@ func FuzzHostile(f *testing.F) {
 			}
 			renderPlan(t, p)
 		}
-		for _, c := range []string{"health-rolled-back", "settled", "infra-failure"} {
+		for _, c := range []string{"health-rolled-back", "settled", "infra-failure", "unreviewed", "rollback-held"} {
 			var r plans.Result
 			load(t, "testdata/"+c+"/result.json", &r)
 			poison(reflect.ValueOf(&r).Elem(), a, enums)
