@@ -120,16 +120,16 @@ func (c *Client) Deployments(ctx context.Context, environment string, limit int,
 	return list, nil
 }
 
-// RetireDeployments makes the environment's other deployments that count as
-// successes inactive; GitHub does so itself only where it is not a production
-// environment. It looks at the last 20.
+// RetireDeployments makes the environment's deployments inactive that are older
+// than keep and count as successes; GitHub does so itself only where it is not a
+// production environment. It looks at the last 20.
 func (c *Client) RetireDeployments(ctx context.Context, environment string, keep int64) error {
 	list, err := c.Deployments(ctx, environment, 20, true)
 	if err != nil {
 		return err
 	}
 	for _, d := range list {
-		if d.ID == keep || d.State != Succeeded {
+		if d.ID >= keep || d.State != Succeeded {
 			continue
 		}
 		if err := c.UpdateDeployment(ctx, d.ID, Update{State: Inactive}); err != nil {

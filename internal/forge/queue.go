@@ -174,7 +174,8 @@ func (q *Queue) Close(ctx context.Context) []Untold {
 }
 
 // Announce records a deployment through a queue and gives what sends its
-// updates, in order, with the text that the log gets otherwise.
+// updates, in order, with the text that the log gets otherwise. One that
+// succeeds takes the place of the environment's older ones.
 func (c *Client) Announce(q *Queue, d Deployment) func(u Update, text string) {
 	lane := "deployment " + d.Environment + " " + d.Run
 	var id int64 // used by the lane's goroutine alone
@@ -195,5 +196,16 @@ func (c *Client) Announce(q *Queue, d Deployment) func(u Update, text string) {
 				return c.UpdateDeployment(ctx, id, u)
 			},
 		})
+		if u.State == Succeeded {
+			q.Add(Report{
+				Lane: lane, What: "make older deployments to " + d.Environment + " inactive",
+				Send: func(ctx context.Context) error {
+					if id == 0 {
+						return nil // it could not be recorded, which is told already
+					}
+					return c.RetireDeployments(ctx, d.Environment, id)
+				},
+			})
+		}
 	}
 }

@@ -30,6 +30,32 @@ func announce(f *fixture, q *forge.Queue) {
 	update(forge.Update{State: forge.Succeeded}, "All 3 hosts were deployed.")
 }
 
+// TestAnnounceRetiresOlderOnes: a production environment's successes are ended
+// by us, those that are older and no others.
+func TestAnnounceRetiresOlderOnes(t *testing.T) {
+	f := start(t, nil)
+	var last []string
+	for _, d := range []forge.Deployment{
+		{SHA: f.begin, Task: "deploy", Environment: "prod", Production: true, Run: "1/1"},
+		{SHA: f.begin, Task: "deploy", Environment: "other", Production: true, Run: "1/1"},
+		{SHA: f.begin, Task: "rollback", Environment: "prod", Production: true, Run: "2/1"},
+	} {
+		q := forge.NewQueue(t.Context(), forge.QueueOptions{Wait: f.wait})
+		f.client.Announce(q, d)(forge.Update{State: forge.Succeeded}, "")
+		if untold := q.Close(t.Context()); len(untold) != 0 {
+			t.Errorf("untold: %v", untold)
+		}
+	}
+	newest := f.api.Deployments()[2].ID
+	done(t, f.client.RetireDeployments(t.Context(), "prod", newest-1)) // a run that ends late ends no newer one
+	for _, d := range f.api.Deployments() {
+		last = append(last, d.Statuses[len(d.Statuses)-1].State)
+	}
+	if !slices.Equal(last, []string{"inactive", "success", "success"}) {
+		t.Errorf("states: %v", last)
+	}
+}
+
 // TestQueueOutlastsAnOutage: GitHub fails for longer than one call is patient.
 func TestQueueOutlastsAnOutage(t *testing.T) {
 	f := start(t, nil)
@@ -58,7 +84,7 @@ func TestQueueGivesUp(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("Close took %s", took)
 	}
-	if len(untold) != 4 { // the deployment and its three updates, not the comment
+	if len(untold) != 5 { // the deployment, its three updates and the end of older ones, not the comment
 		t.Fatalf("untold: %v", untold)
 	}
 	last := untold[3].String()
@@ -66,7 +92,7 @@ func TestQueueGivesUp(t *testing.T) {
 		t.Errorf("for the log: %s", last)
 	}
 	q.Add(forge.Report{Lane: "late", What: "come late", Send: func(context.Context) error { return nil }})
-	if untold := q.Close(t.Context()); len(untold) != 5 {
+	if untold := q.Close(t.Context()); len(untold) != 6 {
 		t.Errorf("one that came late: %v", untold)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/deploy"
@@ -47,16 +48,18 @@ func (j *job) checkRerun(ctx context.Context) error {
 	if j.GitHub.Attempt <= 1 || j.Confirm || j.forge == nil {
 		return nil
 	}
-	list, err := j.forge.Deployments(ctx, j.Environment, 1, false)
+	list, err := j.forge.Deployments(ctx, j.Environment, 30, false)
 	if err != nil {
 		return fmt.Errorf("cannot tell whether this re-run is older than what is deployed: %w", err)
 	}
 	mine := fmt.Sprintf("%d/", j.GitHub.RunID)
-	if len(list) == 0 || list[0].Run == "" || strings.HasPrefix(list[0].Run, mine) {
+	// GitHub makes deployments of its own for jobs with an environment.
+	newest := slices.IndexFunc(list, func(d forge.Deployment) bool { return d.Run != "" })
+	if newest < 0 || strings.HasPrefix(list[newest].Run, mine) {
 		return nil
 	}
 	return &problem.Problem{
-		Summary: fmt.Sprintf("this re-run would deploy commit %.12s after a newer %s of commit %.12s", j.Head, list[0].Task, list[0].SHA),
+		Summary: fmt.Sprintf("this re-run would deploy commit %.12s after a newer %s of commit %.12s", j.Head, list[newest].Task, list[newest].SHA),
 		Hints:   []string{"Start the workflow anew to deploy the branch as it is now, or roll back: flotilla's rollback goes to a confirmed system.", "With the input confirm: true the old commit is deployed all the same."},
 		Code:    problem.Refused,
 	}
@@ -96,22 +99,7 @@ func (j *job) announce(task string) func(plans.Result) {
 	update(forge.InProgress, fmt.Sprintf("%s is running", task))
 	return func(r plans.Result) {
 		update(progressOf(r), render.ResultHeadline(r))
-		if progressOf(r) == forge.Succeeded {
-			j.queue.Add(forge.Report{
-				Lane: "retire", What: "make older deployments inactive", Text: "older deployments still show as active",
-				Send: func(ctx context.Context) error { return j.retire(ctx) },
-			})
-		}
 	}
-}
-
-// retire leaves the newest deployment of the environment alone active.
-func (j *job) retire(ctx context.Context) error {
-	list, err := j.forge.Deployments(ctx, j.Environment, 1, false)
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	return j.forge.RetireDeployments(ctx, j.Environment, list[0].ID)
 }
 
 // progressOf gives the state that a result leaves its deployment in.

@@ -157,13 +157,22 @@ func (j *job) newFlow() Flow {
 
 // settle waits until GitHub knows everything, or gives up and tells the log.
 func (j *job) settle(ctx context.Context) {
-	limit := cmp.Or(j.Grace, forge.DefaultGrace)
-	if j.cancelled(ctx) {
-		limit = cancelGrace
-	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	limited, stop := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(j.Grace, forge.DefaultGrace))
 	defer stop()
-	for _, u := range j.queue.Close(ctx) {
+	go func() {
+		select {
+		case <-j.Draining:
+		case <-ctx.Done():
+		case <-limited.Done():
+			return
+		}
+		select {
+		case <-time.After(cancelGrace):
+			stop()
+		case <-limited.Done():
+		}
+	}()
+	for _, u := range j.queue.Close(limited) {
 		j.runner.Warn([]*problem.Problem{{Summary: "GitHub was not told", Detail: u.String()}})
 	}
 }
@@ -171,15 +180,6 @@ func (j *job) settle(ctx context.Context) {
 // cancelGrace is what is left for reports when the runner has asked us to go:
 // it kills the job ten seconds after its first signal.
 const cancelGrace = 2 * time.Second
-
-func (j *job) cancelled(ctx context.Context) bool {
-	select {
-	case <-j.Draining:
-		return true
-	default:
-		return ctx.Err() != nil
-	}
-}
 
 // selector parses which hosts are meant; "" is all.
 func selector(text string) (fleet.Selector, error) {
