@@ -51,6 +51,7 @@ func unpreviewed(base, head tree) (missing, warnings []plans.Gap) {
 	}
 	for _, section := range sections(all) {
 		var keys []string
+		var first problem.Position
 		for _, d := range all {
 			if sectionOf(d) != section {
 				continue
@@ -58,9 +59,12 @@ func unpreviewed(base, head tree) (missing, warnings []plans.Gap) {
 			if file, err := filepath.Rel(head.Root, d.At.File); err == nil {
 				d.At.File = file
 			}
+			if len(keys) == 0 {
+				first = d.At
+			}
 			keys = append(keys, fmt.Sprintf("%s (%s)", d.Key, d.At))
 		}
-		g := plans.Gap{Subject: section, Text: strings.Join(keys, ", ") + ": this cannot be previewed. " + reason(section)}
+		g := plans.Gap{Subject: section, Text: strings.Join(keys, ", ") + ": this cannot be previewed. " + reason(section), At: first}
 		if section == "provider" && !sameAccount(base.Fleet, head.Fleet) {
 			g.Subject = "account"
 			missing = append(missing, g)

@@ -209,6 +209,11 @@ func TestPullRequestDecidesNothing(t *testing.T) {
 					t.Errorf("nothing says that %s cannot be previewed: %+v", word, gaps)
 				}
 			}
+			for _, g := range gaps {
+				if strings.Contains(g.Text, "cannot be previewed") && (g.At.File != "flotilla.yaml" || !strings.Contains(g.Text, g.At.String())) {
+					t.Errorf("it is at %+v: %s", g.At, g.Text)
+				}
+			}
 			if c.said == nil && gapWith(slices.Concat(plan.Missing, plan.Warnings), "cannot be previewed") {
 				t.Errorf("something cannot be previewed: %+v", plan)
 			}

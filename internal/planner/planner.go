@@ -12,6 +12,7 @@ package planner
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -49,7 +50,7 @@ func Compare(base, head map[string]plans.Evaluation, known Known) (changes []pla
 		new, inHead := head[name]
 		gap := false
 		if inHead && new.Err != nil {
-			missing = append(missing, plans.Gap{Subject: name, Text: problem.Text(new.Err)})
+			missing = append(missing, plans.Gap{Subject: name, Text: problem.Text(new.Err), At: inFleet(new.Err)})
 			gap = true
 		}
 		if inBase && old.Err != nil {
@@ -85,6 +86,14 @@ func Compare(base, head map[string]plans.Evaluation, known Known) (changes []pla
 	}
 	sortHosts(changes)
 	return changes, missing, warnings
+}
+
+// inFleet is where in the fleet's files a problem is; elsewhere is nowhere.
+func inFleet(p *problem.Problem) problem.Position {
+	if !filepath.IsLocal(p.At.File) {
+		return problem.Position{}
+	}
+	return p.At
 }
 
 // sortHosts puts risky hosts first.

@@ -302,7 +302,7 @@ func TestCompareHosts(t *testing.T) {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	const text = "error: hive.nix:3: it is broken\n"
-	if diff := cmp.Diff([]plans.Gap{{Subject: "bad", Text: text}, {Subject: "breaks", Text: text}, {Subject: "was-bad", Text: "before this change: " + text}}, missing); diff != "" {
+	if diff := cmp.Diff([]plans.Gap{{Subject: "bad", Text: text, At: bad.Err.At}, {Subject: "breaks", Text: text, At: bad.Err.At}, {Subject: "was-bad", Text: "before this change: " + text}}, missing); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]plans.Gap{{Subject: "edited", Text: "fresh"}}, warnings); diff != "" {
