@@ -111,10 +111,10 @@ func newRoot(s *shell) *cobra.Command {
 		Long: `Flotilla runs a fleet of NixOS servers from a git repository: it plans pull
 requests, deploys merges, and puts back what does not come up healthy.
 
-Exit codes: 0 as asked · 1 error, nothing changed on any host · 3 a host was not
-deployed, every touched host verified on a good system · 4 a host is unknown,
-degraded or not bootable · 5 refused (lock, hold, protection) · 64 usage ·
-130 cancelled`,
+Exit codes: 0 as asked · 1 error, nothing changed on any host · 2 changes or
+drift, where asked for · 3 a host was not deployed, every touched host verified
+on a good system · 4 a host is unknown, degraded or not bootable · 5 refused
+(lock, review, hold, protection) · 64 usage · 130 cancelled`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
