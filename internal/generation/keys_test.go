@@ -168,6 +168,28 @@ func TestKeysOnTheHost(t *testing.T) {
 	}
 }
 
+// What was kept and could not be replaced is as it was.
+func TestKeyWithoutItsOwner(t *testing.T) {
+	s := keyShell{t, t.TempDir()}
+	k := Key{Name: "k", Path: filepath.Join(s.root, "keys", "k"), User: "nobody-knows", Group: "root", Mode: "0400", Late: true, Content: secret.New("new")}
+	if err := os.MkdirAll(filepath.Dir(k.Path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(k.Path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.must("load d1; cat >\"$dir/keys\" <<'END'\n" + keysText([]Key{k}, []string{k.Path}) + "END\n")
+	s.send(k)
+	if out, err := s.run("keys_put d1 late"); err == nil || !strings.Contains(out, "no such user or group") {
+		t.Errorf("%v %s", err, out)
+	}
+	s.must("load d1; keys_back")
+	entries, err := os.ReadDir(filepath.Dir(k.Path))
+	if got := s.file(k.Path); err != nil || got != "old" || len(entries) != 1 {
+		t.Errorf("left %q among %v, %v", got, entries, err)
+	}
+}
+
 // What the guard took back stays back.
 func TestKeysComeTooLate(t *testing.T) {
 	s := keyShell{t, t.TempDir()}

@@ -26,9 +26,14 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
+const image = "flotilla-generation-test"
+
+// labName is this run's own: two may run side by side.
+var labName = fmt.Sprintf("%s%d", labPrefix, os.Getpid())
+
 const (
-	image   = "flotilla-generation-test"
-	labName = "generation-test"
+	labPrefix = "generation-"
+	runTime   = 15 * time.Minute
 )
 
 // systems are the stand-in's; testdata/host says what each does.
@@ -53,7 +58,7 @@ func TestMain(m *testing.M) {
 }
 
 func withRig(m *testing.M) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), runTime)
 	defer cancel()
 	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	images, err := lab.EnsureImages(ctx, say)
@@ -77,7 +82,7 @@ func withRig(m *testing.M) (int, error) {
 	}); err != nil {
 		return 1, fmt.Errorf("%w\n%s\n%s", err, r.Stdout, r.Stderr)
 	}
-	if _, err := machine.Cleanup(ctx, labName); err != nil {
+	if err := sweep(ctx); err != nil {
 		return 1, err
 	}
 	machines, err = machine.Open(ctx, labName, map[string]string{"test": image}, say)
@@ -90,6 +95,26 @@ func withRig(m *testing.M) (int, error) {
 	code := m.Run()
 	_, err = machine.Cleanup(ctx, labName)
 	return code, err
+}
+
+// sweep removes what runs left that were killed: their time is over.
+func sweep(ctx context.Context) error {
+	out, err := docker(ctx, nil, "network", "ls", "--filter", "label="+machine.Label, "--format", "{{.Name}}\t{{.CreatedAt}}")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(out.Stdout)) {
+		name, created, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		dead, ours := strings.CutPrefix(name, machine.NetworkName(labPrefix))
+		began, err := time.Parse("2006-01-02 15:04:05.999999999 -0700 MST", created)
+		if !ours || err != nil || time.Since(began) < 2*runTime {
+			continue
+		}
+		if _, err := machine.Cleanup(ctx, labPrefix+dead); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rig is one host and the controller's way to it.

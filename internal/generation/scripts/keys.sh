@@ -74,7 +74,12 @@ keys_back() {
       if [ "$had" = none ]; then
         rm -f "$path" || lost=1
       elif [ -e "$kept" ] || [ -L "$kept" ]; then
-        mv -fT "$kept" "$path" && rm -f "$kept" || lost=1
+        # One file under both names was kept and never replaced.
+        if [ "$(stat -c %d:%i "$kept")" = "$(stat -c %d:%i "$path" 2>/dev/null)" ]; then
+          rm -f "$kept" || lost=1
+        else
+          mv -fT "$kept" "$path" || lost=1
+        fi
       fi
     done <"$dir/keys-put"
     [ "$lost" = 1 ] || rm -f "$dir/keys-put"
