@@ -1,14 +1,17 @@
 package job_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
 	"github.com/flotilla-nix/flotilla/internal/deploy"
 	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/forge"
 	"github.com/flotilla-nix/flotilla/internal/lab/github"
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/secret"
 	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
@@ -105,6 +108,16 @@ func (r *rig) merge(p *pull, method string) string {
 	return sha
 }
 
+// forgeOf is GitHub as a job with that token sees it.
+func forgeOf(r *rig, name string) *forge.Client {
+	r.Helper()
+	c, err := forge.New(forge.Options{API: r.server.URL, Repository: repository, Token: secret.New(token(name)), Wait: r.wait})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return c
+}
+
 // system is some store path.
 func system(t testing.TB, name string) storepath.Path {
 	t.Helper()
@@ -160,4 +173,9 @@ func refused(commit string, err error) plans.Result {
 		Version: plans.Version, Command: "deploy", Fleet: "acme", Revision: plans.Revision{Commit: commit},
 		Failure: problem.Text(err), ExitCode: problem.CodeOf(err),
 	}
+}
+
+// deploys is a deploy that gives a result.
+func deploys(res plans.Result) func(context.Context, deploy.Options) (plans.Result, error) {
+	return func(context.Context, deploy.Options) (plans.Result, error) { return res, nil }
 }
