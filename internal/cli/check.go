@@ -64,6 +64,7 @@ func newEvalCommand(s *shell) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&on, "on", "", "hosts: name, glob or @tag, separated by commas")
+	s.evaluationFlags(cmd.Flags())
 	return cmd
 }
 
@@ -130,6 +131,7 @@ func newBuildCommand(s *shell) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&on, "on", "", "hosts: name, glob or @tag, separated by commas")
+	s.evaluationFlags(cmd.Flags())
 	return cmd
 }
 

@@ -15,8 +15,9 @@ import (
 )
 
 type deployOptions struct {
-	head, on, only, plan           string
+	head, on, only, plan, goal     string
 	allowDestroy, rebuild, replace []string
+	allowLockout                   []string
 	yes, retryBad, acceptRunning   bool
 	lockTimeout                    time.Duration
 }
@@ -45,11 +46,26 @@ every touched host verified on a good system · 4 a host is unknown or degraded 
 	f.StringArrayVar(&o.allowDestroy, "allow-destroy", nil, "NAME or SECTION/NAME that may be destroyed or replaced (repeatable)")
 	f.StringArrayVar(&o.rebuild, "rebuild", nil, "server whose disk is made anew from its image; keeps its addresses (repeatable)")
 	f.StringArrayVar(&o.replace, "replace", nil, "server that is destroyed and made anew (repeatable)")
+	f.StringVar(&o.goal, "goal", "switch", "switch, or keys: upload deployment.keys and nothing else")
+	f.StringArrayVar(&o.allowLockout, "allow-lockout", nil, "host that is tried although the deploy could not log in to its new system (repeatable)")
 	f.BoolVar(&o.retryBad, "retry-bad", false, "try a system again that was put back before")
 	f.BoolVar(&o.acceptRunning, "accept-running", false, "deploy to hosts that run something else than their boot default")
 	f.BoolVar(&o.yes, "yes", false, "do not ask")
 	lockTimeout(f, &o.lockTimeout)
+	s.evaluationFlags(f)
 	return cmd
+}
+
+// goalOf reads --goal.
+func goalOf(text string) (deploy.Goal, error) {
+	switch text {
+	case "switch":
+		return deploy.GoalSwitch, nil
+	case string(deploy.GoalKeys):
+		return deploy.GoalKeys, nil
+	default:
+		return "", usage(fmt.Sprintf("--goal %s is not known", text), "Use switch or keys.")
+	}
 }
 
 // lockTimeout adds the flag of all commands that change the fleet.
@@ -67,6 +83,10 @@ func runDeploy(cmd *cobra.Command, s *shell, o deployOptions) error {
 	if err != nil {
 		return err
 	}
+	goal, err := goalOf(o.goal)
+	if err != nil {
+		return err
+	}
 	plan, err := readPlan(o.plan)
 	if err != nil {
 		return err
@@ -74,7 +94,7 @@ func runDeploy(cmd *cobra.Command, s *shell, o deployOptions) error {
 	result, err := flow.Deploy(cmd.Context(), deploy.Options{
 		Head: o.head, On: on, Only: only, Plan: plan,
 		AllowDestroy: o.allowDestroy, Rebuild: o.rebuild, Replace: o.replace,
-		RetryBad: o.retryBad, AcceptRunning: o.acceptRunning,
+		Goal: goal, AllowLockout: o.allowLockout, RetryBad: o.retryBad, AcceptRunning: o.acceptRunning,
 		LockTimeout: o.lockTimeout, Draining: s.draining,
 		Approve: func(i deploy.Intent) error {
 			s.showIntent(i)
