@@ -41,6 +41,7 @@ type deployment struct {
 	systems   map[string]plans.System
 	keys      map[string][]generation.Key // deployment.keys; a host that has none has an empty list
 	targets   *targets
+	reviewed  *reviewing // nil: nothing was held against reviews
 	result    plans.Result
 }
 
@@ -78,6 +79,10 @@ func (d *deployment) run(ctx context.Context) error {
 
 // deploy is what happens under the fleet's lock.
 func (d *deployment) deploy(ctx context.Context) error {
+	// Waiting for the lock may have taken long, and so may building.
+	if over, err := d.superseded(ctx); over || err != nil {
+		return err
+	}
 	if err := d.inspect(ctx); err != nil {
 		return err
 	}
@@ -93,6 +98,9 @@ func (d *deployment) deploy(ctx context.Context) error {
 	}
 	// What depends on no unknown fact is built before anything is bought.
 	if err := d.evaluateAndBuild(ctx); err != nil {
+		return err
+	}
+	if over, err := d.superseded(ctx); over || err != nil {
 		return err
 	}
 	before := d.facts()
@@ -226,19 +234,36 @@ func (d *deployment) facts() fleet.Facts { return provision.Facts(d.tree.Fleet, 
 
 func (d *deployment) source() nix.Source { return d.tree.source(d.facts(), true) }
 
-// evaluateAndBuild fills systems and builds them. Hosts that read an address
-// which apply will decide are evaluated, to find errors early, but not built.
+// evaluateAndBuild fills systems, holds what would be done against its reviews,
+// and builds. Hosts that read an address which apply will decide are evaluated,
+// to find errors early, but not built.
 func (d *deployment) evaluateAndBuild(ctx context.Context) error {
-	if len(d.hosts) == 0 {
-		return nil
-	}
 	if d.opts.Goal == GoalKeys {
 		return d.readKeys(ctx)
 	}
+	var known []plans.System
+	if len(d.hosts) > 0 {
+		var err error
+		if known, err = d.evaluate(ctx); err != nil {
+			return err
+		}
+	}
+	if err := d.review(ctx); err != nil || len(d.hosts) == 0 {
+		return err
+	}
+	var failed []error
+	for _, err := range d.evaluator.Build(ctx, known, d.flow.Sink) {
+		failed = append(failed, err)
+	}
+	failed = append(failed, d.readKeys(ctx))
+	return joinProblems(failed)
+}
+
+// evaluate fills systems, and gives those that can be built now.
+func (d *deployment) evaluate(ctx context.Context) (known []plans.System, err error) {
 	facts := d.facts()
 	evaluations := d.evaluator.Evaluate(ctx, d.source(), slices.Sorted(maps.Keys(d.hosts)), d.flow.Sink)
 	d.systems = map[string]plans.System{}
-	var known []plans.System
 	var failed []error
 	for _, host := range slices.Sorted(maps.Keys(evaluations)) {
 		e := evaluations[host]
@@ -255,16 +280,9 @@ func (d *deployment) evaluateAndBuild(ctx context.Context) error {
 		failed = append(failed, otherSystems(known, *d.opts.Plan)...)
 	}
 	if len(failed) > 0 {
-		return joinProblems(failed)
+		return nil, joinProblems(failed)
 	}
-	if err := d.checkLockout(ctx); err != nil {
-		return err
-	}
-	for _, err := range d.evaluator.Build(ctx, known, d.flow.Sink) {
-		failed = append(failed, err)
-	}
-	failed = append(failed, d.readKeys(ctx))
-	return joinProblems(failed)
+	return known, d.checkLockout(ctx)
 }
 
 // rollout takes the hosts through their waves.

@@ -137,6 +137,10 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 		a.result.Outcome = fleet.HeldBack
 		a.result.Reason = fmt.Sprintf("held by %s since %s: %s", state.Hold.By, state.Hold.At.UTC().Format(time.DateTime), state.Hold.Reason)
 		return true, nil
+	case h.d.heldAtReview(a.name) && !h.d.opts.Confirm:
+		a.result.Outcome = fleet.HeldBack
+		a.result.Reason = "its server's label said that it is held when changes were held against their reviews; deploy again"
+		return true, nil
 	case h.d.opts.Goal == GoalKeys:
 		a.result.Wanted, a.result.Outcome = state.Running, fleet.Unchanged
 		return true, h.putKeys(ctx, a)

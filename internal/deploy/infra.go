@@ -109,6 +109,9 @@ func (d *deployment) leave() provision.Options {
 		Catalog:        d.catalog,
 		MaxUnavailable: d.tree.Fleet.Rollout.MaxUnavailable,
 	}
+	if d.reviewed != nil && d.reviewed.resources != nil {
+		o.Shown = d.reviewed.resources // what was not there when reviews were looked at has none
+	}
 	if d.opts.Plan != nil {
 		o.Shown = shownResources(*d.opts.Plan)
 	}

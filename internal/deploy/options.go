@@ -27,10 +27,11 @@ type Options struct {
 	LockTimeout time.Duration
 	// Approve is asked once, with what will happen, before anything is changed.
 	Approve func(Intent) error
-	// Reviews tells what the merged pull requests have shown that lead from the
-	// deployed revisions (full hashes, sorted; none: nothing is known to be
-	// deployed) to the head. It is asked once, under the fleet's lock, if anything
-	// would change; what nobody has seen is refused. nil: nothing is checked.
+	// Reviews tells what the merged pull requests have shown that lead from
+	// deployed revisions (full hashes; none: nothing is known to be deployed) to
+	// the head. It is asked under the fleet's lock, once for each deployed revision
+	// from which anything would change; what nobody has seen is refused. An error
+	// refuses, too. nil: nothing is checked.
 	Reviews func(ctx context.Context, deployed []string, head string) (plans.Reviewed, error)
 	// Superseded is asked under the fleet's lock, before anything is changed, for
 	// a newer commit whose deploy takes this one's place: then this one ends well

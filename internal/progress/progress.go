@@ -29,6 +29,7 @@ const (
 	Wait      Step = "wait"     // for a server to answer
 	HostKey   Step = "host-key" // replace the throw-away host key
 	Evaluate  Step = "evaluate"
+	Review    Step = "review" // hold what would change against what was reviewed
 	Build     Step = "build"
 	Connect   Step = "connect"
 	Look      Step = "look"
