@@ -22,6 +22,7 @@ type planOptions struct {
 	base, head, on, only, out string
 	rebuild, replace          []string
 	detailedExitCode          bool
+	untrusted                 bool
 }
 
 func newPlanCommand(s *shell) *cobra.Command {
@@ -45,6 +46,7 @@ Exit codes: 0 planned (with --detailed-exitcode 2 when something changes) ·
 	f.StringArrayVar(&o.rebuild, "rebuild", nil, "show what deploy --rebuild NAME would do (repeatable)")
 	f.StringArrayVar(&o.replace, "replace", nil, "show what deploy --replace NAME would do (repeatable)")
 	f.StringVar(&o.out, "out", "", "write the plan to this file: as JSON, or as a page if it ends in .html")
+	f.BoolVar(&o.untrusted, "untrusted", false, "as for a pull request: provider, logins and policy are what the base says")
 	f.BoolVar(&o.detailedExitCode, "detailed-exitcode", false, "exit with 2 when something changes")
 	s.evaluationFlags(f)
 	return cmd
@@ -62,6 +64,7 @@ func runPlan(cmd *cobra.Command, s *shell, o planOptions) error {
 	}
 	plan, err := flow.Plan(cmd.Context(), deploy.PlanOptions{
 		Base: o.base, Head: o.head, On: on, Only: only, Rebuild: o.rebuild, Replace: o.replace,
+		Untrusted: o.untrusted,
 	})
 	done()
 	if err != nil {

@@ -170,6 +170,14 @@ func TestForeignOwner(t *testing.T) {
 	if err := r.Export(t.Context(), hash, filepath.Join(t.TempDir(), "out")); err != nil {
 		t.Error(err)
 	}
+	w.git("-c", "safe.directory=*", "worktree", "add", "-q", "--detach", "../linked", hash)
+	linked := filepath.Join(filepath.Dir(w.dir), "linked")
+	if out, err := exec.CommandContext(t.Context(), "chown", "-R", "1001:1001", linked).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if r := (work{t, linked}).open(); r.Root() != linked {
+		t.Errorf("a linked work tree: %s", r.Root())
+	}
 }
 
 func TestResolve(t *testing.T) {
@@ -384,5 +392,32 @@ func TestOtherLayouts(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"b": "-rw-r--r-- 2"}, tree(t, dir)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// The way to the fleet is what was asked for: where a link on it leads is for
+// each commit to say, not for the one that is checked out.
+func TestPrefixAsWritten(t *testing.T) {
+	w := newWork(t)
+	w.write("fleets/one/a", "1")
+	if err := os.Symlink("one", filepath.Join(w.dir, "fleets", "two")); err != nil {
+		t.Fatal(err)
+	}
+	w.write("fleets/.hidden/a", "1")
+	w.commit("one")
+	if err := os.Symlink(w.dir, filepath.Join(filepath.Dir(w.dir), "link")); err != nil {
+		t.Fatal(err)
+	}
+	for way, want := range map[string]string{"fleets/two": "fleets/two", "fleets/one": "fleets/one", "../link/fleets/two": "fleets/two", "fleets/.hidden": "fleets/.hidden", "../link": "", ".": ""} {
+		if r := w.open(way); r.Prefix() != want || r.Root() != w.dir {
+			t.Errorf("%s: prefix %q in %s", way, r.Prefix(), r.Root())
+		}
+	}
+	// From outside of it there is only git's word.
+	if err := os.Symlink(filepath.Join(w.dir, "fleets", "one"), filepath.Join(filepath.Dir(w.dir), "direct")); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.open("../direct"); r.Prefix() != "fleets/one" {
+		t.Errorf("prefix %q", r.Prefix())
 	}
 }
