@@ -30,7 +30,8 @@ func label(s string) string {
 		}
 	}
 	text := strings.TrimSpace(b.String())
-	if first, _, _ := strings.Cut(text, " "); strings.Trim(first, "0123456789.)-") == "" {
+	first, _, _ := strings.Cut(text, " ")
+	if rest := strings.TrimLeft(first, "0123456789"); rest == "-" || rest == "." || rest == ")" || first == "" {
 		text = "_" + text // else it could begin a list, which Mermaid refuses
 	}
 	return text

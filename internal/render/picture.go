@@ -17,6 +17,9 @@ type machine struct {
 	names []string // all that the box stands for
 }
 
+// pictureEach is how many machines are drawn each by itself, while there are no more.
+const pictureEach = 40
+
 // gone is the wave of machines that are no longer declared.
 const gone = -1
 
@@ -33,6 +36,9 @@ func picture(p plans.Plan) (diagram, note string) {
 	for level, note := range []string{"", "What stays as it is is drawn as one box per wave and network.",
 		"Machines to which the same happens are drawn as one box per wave and network.", "Machines to which the same happens are drawn as one box per wave."} {
 		d := drawing{topology: *p.Topology, marks: marks, machines: together(all, level)}
+		if level < 2 && len(d.machines) > pictureEach {
+			continue
+		}
 		d.draw()
 		if d.nodes <= mermaidNodes && d.edges <= mermaidEdges && d.b.Len() <= mermaidBytes {
 			return d.b.String(), note
@@ -95,6 +101,7 @@ type drawing struct {
 	machines     []machine
 	b            strings.Builder
 	nodes, edges int
+	drawn        map[string]bool // edges, so that boxes of several machines have each once
 }
 
 func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(&d.b, format, args...) }
@@ -185,6 +192,9 @@ func (d *drawing) wave(wave int, in []int, networks map[string]string) {
 		}
 		d.node("    ", fmt.Sprintf("m%d", i), shape, m.mark, text...)
 	}
+	if same || d.networkless(in) {
+		d.grid(in)
+	}
 	d.printf("  end\n")
 	if same {
 		for _, n := range d.machines[in[0]].Networks {
@@ -196,6 +206,21 @@ func (d *drawing) wave(wave int, in []int, networks map[string]string) {
 		for _, n := range d.machines[i].Networks {
 			d.edge(networks[n], "---", fmt.Sprintf("m%d", i))
 		}
+	}
+}
+
+func (d *drawing) networkless(in []int) bool {
+	return !slices.ContainsFunc(in, func(i int) bool { return len(d.machines[i].Networks) > 0 })
+}
+
+// grid puts the boxes of a frame into rows, by lines that are not seen: without
+// them all would stand in one.
+func (d *drawing) grid(in []int) {
+	const columns = 5
+	d.printf("    direction TB\n")
+	for i := columns; i < len(in); i++ {
+		d.edges++
+		d.printf("    m%d ~~~ m%d\n", in[i-columns], in[i])
 	}
 }
 
@@ -216,6 +241,14 @@ func (d *drawing) edge(from, line, to string) {
 	if from == "" || to == "" {
 		return // a name that the fleet refers to and does not declare
 	}
+	text := from + " " + line + " " + to
+	if d.drawn[text] {
+		return
+	}
+	if d.drawn == nil {
+		d.drawn = map[string]bool{}
+	}
+	d.drawn[text] = true
 	d.edges++
-	d.printf("  %s %s %s\n", from, line, to)
+	d.printf("  %s\n", text)
 }

@@ -29,7 +29,7 @@ func (m *resultMarkdown) comment(r plans.Result) {
 			bad = append(bad, h)
 		}
 	}
-	m.hostTable(bad[:min(len(bad), m.limit(many*3))])
+	m.hostTable(r, bad[:min(len(bad), m.limit(many*3))])
 	if n := len(bad) - m.limit(many*3); n > 0 {
 		m.printf("and %d more that are **not** well\n\n", n)
 	}

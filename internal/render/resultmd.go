@@ -46,7 +46,7 @@ func (m *resultMarkdown) result(r plans.Result) {
 	m.superseded(r)
 	m.unreviewed(r)
 	m.asked(r)
-	m.hostTable(r.Hosts)
+	m.hostTable(r, r.Hosts)
 	m.infrastructure(r)
 	m.notWell(r.Hosts)
 	if left := settled(r.Hosts); len(left) > 0 {
@@ -101,6 +101,9 @@ func (m *resultMarkdown) verdict(r plans.Result) {
 		kind = "WARNING"
 	}
 	text := codeMeaning(r.ExitCode)
+	if r.DryRun && r.ExitCode == problem.OK {
+		text = "nothing was done"
+	}
 	text = strings.ToUpper(text[:1]) + text[1:] + "."
 	if kind == "" {
 		m.printf("%s\n\n", text)
@@ -194,17 +197,17 @@ func outcomeMarkdown(o fleet.Outcome) string {
 	if !well(o) {
 		word = "**" + word + "**"
 	}
-	return mark + " " + word
+	return mark + "&nbsp;" + word
 }
 
 // tableReason cuts a reason in the table of hosts; below it stands in full.
-const tableReason = 50
+const tableReason = 72
 
-func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
+func (m *resultMarkdown) hostTable(r plans.Result, hosts []plans.HostResult) {
 	if len(hosts) == 0 {
 		return
 	}
-	m.printf("| Host | Outcome | Runs | Generation | Took | Pushed | Why |\n|---|---|---|--:|--:|--:|---|\n")
+	m.printf("| Host | Outcome | Runs | Gen | Took | Pushed | Why |\n|---|---|---|--:|--:|--:|---|\n")
 	skipped := map[bool]int{}
 	shown := map[bool]int{}
 	for _, h := range hosts {
@@ -218,10 +221,10 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 			generation = strconv.Itoa(h.Generation)
 		}
 		runs := code(shortSystem(h.Runs))
-		if h.Runs.IsZero() {
+		if h.Runs.IsZero() && !r.DryRun {
 			runs = "*unknown*"
 		}
-		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), moved(h.Pushed), why(h)))
+		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), pushed(h.Pushed), why(h, r.DryRun)))
 	}
 	for _, ok := range []bool{false, true} {
 		if n := skipped[ok]; n > 0 {
@@ -235,11 +238,19 @@ func (m *resultMarkdown) hostTable(hosts []plans.HostResult) {
 	m.printf("\n")
 }
 
+// pushed is what went over the wire, "" if nothing.
+func pushed(p plans.Pushed) string {
+	if p.Paths == 0 {
+		return ""
+	}
+	return strings.ReplaceAll(size(p.Wire), " ", "&nbsp;")
+}
+
 // why is the last cell of a host's line: why it is not well, or what it went
 // back to.
-func why(h plans.HostResult) string {
+func why(h plans.HostResult, dry bool) string {
 	var parts []string
-	if h.Commit != "" && well(h.Outcome) {
+	if h.Commit != "" && well(h.Outcome) && !dry {
 		parts = append(parts, "back to "+code(shortCommit(h.Commit)))
 	}
 	if h.Held {

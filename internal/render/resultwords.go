@@ -41,7 +41,7 @@ func outcomeCounts(hosts []plans.HostResult) string {
 // was about no host.
 func outcomeTitle(r plans.Result) string {
 	if counts := outcomeCounts(r.Hosts); counts != "" {
-		return counts
+		return countsOf(r.Command, r.DryRun, counts)
 	}
 	done := 0
 	for _, x := range r.Resources {
@@ -59,6 +59,19 @@ func outcomeTitle(r plans.Result) string {
 		return plural(n, "change") + " made, no host touched"
 	default:
 		return fmt.Sprintf("%d of %s made, no host touched", done, plural(n, "change"))
+	}
+}
+
+// countsOf says of a rollback that hosts were taken back, as asked: "deployed"
+// would be read as the opposite.
+func countsOf(command string, dry bool, counts string) string {
+	switch {
+	case dry:
+		return strings.Replace(counts, " unchanged", " to take back", 1)
+	case command == "rollback":
+		return strings.Replace(counts, " deployed", " taken back", 1)
+	default:
+		return counts
 	}
 }
 

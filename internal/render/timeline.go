@@ -16,7 +16,7 @@ import (
 func gantt(r plans.Result) string {
 	steps, hosts := 0, 0
 	for _, h := range r.Hosts {
-		if timed := timedSteps(h); len(timed) > 0 {
+		if timed := longSteps(h); len(timed) > 0 {
 			hosts++
 			steps += len(timed)
 		}
@@ -40,7 +40,7 @@ func gantt(r plans.Result) string {
 			continue
 		}
 		fmt.Fprintf(&b, "  section %s\n", label(h.Host))
-		for _, s := range timed {
+		for _, s := range longSteps(h) {
 			o := fleet.Deployed
 			if s.Step == "return" {
 				o = h.Outcome
@@ -67,6 +67,17 @@ func timedSteps(h plans.HostResult) []plans.StepTime {
 	return out
 }
 
+// longSteps leaves out what is too short to see, but for a host's longest step.
+func longSteps(h plans.HostResult) []plans.StepTime {
+	const shortest = time.Second
+	timed := timedSteps(h)
+	var longest time.Duration
+	for _, s := range timed {
+		longest = max(longest, s.Duration)
+	}
+	return slices.DeleteFunc(timed, func(s plans.StepTime) bool { return s.Duration < shortest && s.Duration < longest })
+}
+
 func task(b *strings.Builder, name string, o fleet.Outcome, from, to time.Time) {
 	const narrowest = 200 * time.Millisecond // else there is nothing to see
 	if to.Sub(from) < narrowest {
@@ -85,7 +96,7 @@ func (m *resultMarkdown) timeline(r plans.Result) {
 		return
 	}
 	if chart := gantt(r); chart != "" {
-		m.printf("#### Timeline\n\n%s\n", fence("mermaid", "", strings.Split(strings.TrimSpace(chart), "\n")))
+		m.printf("#### Timeline\n\nSteps of less than a second are left out.\n\n%s\n", fence("mermaid", "", strings.Split(strings.TrimSpace(chart), "\n")))
 		return
 	}
 	var hosts []plans.HostResult
