@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -53,8 +54,11 @@ func (j *job) obey(ctx context.Context) (problem.Code, error) {
 		return problem.OK, err
 	}
 	code, err := j.command(ctx)
-	if err == nil && code == problem.OK {
+	switch {
+	case err == nil && code == problem.OK:
 		j.react("rocket")
+	case err != nil && !j.answered:
+		j.reply(render.ErrorMarkdown(err))
 	}
 	return code, err
 }
@@ -75,13 +79,25 @@ func (j *job) parse(words []string) error {
 	if len(rest) == 0 {
 		return usage(chatWord+" alone says nothing", known)
 	}
-	switch rest[0] {
-	case "plan", "deploy", "rollback", "release", "unlock":
-		j.Command = rest[0]
-	default:
+	takes, ok := map[string][]string{
+		"plan": nil, "deploy": {"hosts", "confirm", "retry-bad"}, "rollback": {"hosts", "to", "dry-run"}, "release": {"hosts"}, "unlock": nil,
+	}[rest[0]]
+	if !ok {
 		return usage(fmt.Sprintf("%s %q is not known", chatWord, rest[0]), known)
 	}
-	j.On = strings.Join(rest[1:], ",")
+	j.Command, j.On = rest[0], strings.Join(rest[1:], ",")
+	if j.On != "" && !slices.Contains(takes, "hosts") {
+		return usage(fmt.Sprintf("%s %s takes nothing more, but there is %q", chatWord, j.Command, j.On), known)
+	}
+	var wrong string // deploy --dry-run must not deploy
+	flags.Visit(func(f *pflag.Flag) {
+		if !slices.Contains(takes, f.Name) {
+			wrong = f.Name
+		}
+	})
+	if wrong != "" {
+		return usage(fmt.Sprintf("%s %s does not take --%s", chatWord, j.Command, wrong), known)
+	}
 	j.Reason = fmt.Sprintf("asked for in #%d", j.Pull.Number)
 	j.GitHub.Actor = j.Said.Author
 	var err error
@@ -119,6 +135,12 @@ func (j *job) planAgain(ctx context.Context) error {
 		return err
 	}
 	run, err := j.forge.Rerun(ctx, j.PlanWorkflow, "pull_request", pull.HeadSHA)
+	if forge.IsMissing(err) {
+		err = &problem.Problem{
+			Summary: fmt.Sprintf("cannot run the workflow %q again", j.PlanWorkflow), Cause: err,
+			Hints: []string{"Name the file of the workflow that plans in the input plan-workflow, and give this job `actions: write`."},
+		}
+	}
 	if err != nil {
 		j.reply(render.ErrorMarkdown(err))
 		return err
@@ -139,6 +161,7 @@ func (j *job) react(sign string) {
 // answer tells the result under the comment that asked for it.
 func (j *job) answer(r plans.Result) {
 	if j.Said.ID != 0 {
+		j.answered = true
 		j.resultNote(j.Pull.Number, r)
 	}
 }
@@ -148,13 +171,25 @@ func (j *job) reply(markdown string) {
 	if j.Said.ID == 0 {
 		return
 	}
-	header := j.header("reply")
 	number := j.Pull.Number
+	note := forge.Note{Header: j.header("reply"), Body: func(int) string { return markdown }}
 	j.queue.Add(forge.Report{
 		Lane: fmt.Sprintf("note %d", number), Key: "reply", What: fmt.Sprintf("answer in #%d", number), Text: markdown,
-		Send: func(ctx context.Context) error {
-			_, err := j.forge.PutNote(ctx, number, forge.Note{Header: header, Body: func(int) string { return markdown }})
-			return err
-		},
+		Send: func(ctx context.Context) error { return j.putNote(ctx, number, note) },
 	})
+}
+
+// putNote writes a note. An answer stands below its question: an older note of
+// the kind is hidden and a new one made, where otherwise the old one is changed.
+func (j *job) putNote(ctx context.Context, number int, n forge.Note) error {
+	if j.Said.ID != 0 && number == j.Pull.Number {
+		_, err := j.forge.Retire(ctx, number, n.Header.Kind, func(h forge.Header) bool {
+			return h.Fleet != n.Header.Fleet || h.Environment != n.Header.Environment
+		})
+		if err != nil {
+			return err
+		}
+	}
+	_, err := j.forge.PutNote(ctx, number, n)
+	return err
 }

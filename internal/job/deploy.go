@@ -127,6 +127,6 @@ func (j *job) resultNote(number int, r plans.Result) {
 	j.queue.Add(forge.Report{
 		Lane: fmt.Sprintf("note %d", number), Key: noteDeploy,
 		What: fmt.Sprintf("comment on pull request #%d", number), Text: render.ResultHeadline(r),
-		Send: func(ctx context.Context) error { _, err := j.forge.PutNote(ctx, number, note); return err },
+		Send: func(ctx context.Context) error { return j.putNote(ctx, number, note) },
 	})
 }

@@ -64,6 +64,7 @@ type job struct {
 	sink      progress.Sink
 	forge     *forge.Client // nil: there is no token
 	queue     *forge.Queue
+	answered  bool // the comment that asked has its answer
 }
 
 // Run carries out what event and inputs ask for and gives the exit code. The
@@ -104,6 +105,9 @@ func (j *job) carryOut(ctx context.Context) (problem.Code, error) {
 
 func (j *job) command(ctx context.Context) (problem.Code, error) {
 	j.flow = j.newFlow()
+	if j.DryRun && j.Command != "rollback" {
+		return problem.OK, usage("input dry-run is true for command "+j.Command, "Only a rollback can be tried without doing it; a plan shows what a deploy would do.")
+	}
 	switch j.Command {
 	case "plan":
 		return j.plan(ctx)
@@ -152,6 +156,7 @@ func (j *job) newFlow() Flow {
 	return &deploy.Flow{
 		Dir: j.dir, Getenv: j.Getenv, Sink: j.sink, By: j.GitHub.By(), Secret: j.runner.Mask,
 		Fetch: repo.Remote{URL: j.GitHub.Server + "/" + j.GitHub.Repository, Token: j.Token},
+		Run: j.GitHub.Run(), RunURL: j.GitHub.RunURL(), RunOver: j.runOver, CancelGrace: cancelGrace,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/deploy"
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/render"
 )
 
 // rollback takes hosts back, or releases those that were.
@@ -43,10 +44,7 @@ func (j *job) unlock(ctx context.Context) (problem.Code, error) {
 	if err != nil {
 		return problem.OK, err
 	}
-	text := fmt.Sprintf("The fleet %s is not locked.", found.Fleet)
-	if found.Broken {
-		text = fmt.Sprintf("Broke the lock of the fleet %s, held by %s.", found.Fleet, found.Holder)
-	}
+	text := render.UnlockedMarkdown(found.Fleet, found.Holder, found.Broken)
 	j.reply(text)
 	return problem.OK, errors.Join(
 		j.runner.Relay(func(w io.Writer) error { _, err := fmt.Fprintln(w, text); return err }),

@@ -38,6 +38,7 @@ func TestRollbackByHand(t *testing.T) {
 		t.Errorf("dry run: %+v, deployments %+v", asked, r.api.Deployments())
 	}
 
+	r.run(r.onPush(r.begin).with("dry-run", "true")).want(problem.Usage, "input dry-run")
 	done := r.run(r.onDispatch("rollback", r.begin, "command", "rollback", "on", "web-*, !web-2", "to", "previous", "reason", "it is slow", "lock-timeout", "90s"))
 	done.want(problem.OK)
 	if asked.DryRun || asked.To != "previous" || asked.Reason != "it is slow" || asked.LockTimeout.Seconds() != 90 {
