@@ -74,7 +74,7 @@ func normal(list []Digest) []Digest {
 			d.Risks = slices.Concat(merged[n-1].Risks, d.Risks)
 			merged = merged[:n-1]
 		}
-		d.What = slices.Concat([]string{}, d.What)
+		d.What = append([]string{}, d.What...)
 		slices.Sort(d.What)
 		d.What = slices.Compact(d.What)
 		d.Risks = byWorst(d.Risks)
@@ -88,7 +88,7 @@ var riskOrder = [...]Risk{RiskDestroy, RiskReplace, RiskData, RiskAccess, RiskPo
 
 // byWorst sorts risks and takes each once. One that is not known comes first.
 func byWorst(risks []Risk) []Risk {
-	risks = slices.Concat([]Risk{}, risks)
+	risks = append([]Risk{}, risks...)
 	slices.SortFunc(risks, func(a, b Risk) int {
 		return cmp.Or(cmp.Compare(slices.Index(riskOrder[:], a), slices.Index(riskOrder[:], b)), cmp.Compare(a, b))
 	})
