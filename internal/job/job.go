@@ -156,7 +156,7 @@ func (j *job) newFlow() Flow {
 	return &deploy.Flow{
 		Dir: j.dir, Getenv: j.Getenv, Sink: j.sink, By: j.GitHub.By(), Secret: j.runner.Mask,
 		Fetch: repo.Remote{URL: j.GitHub.Server + "/" + j.GitHub.Repository, Token: j.Token},
-		Run: j.GitHub.Run(), RunURL: j.GitHub.RunURL(), RunOver: j.runOver, CancelGrace: cancelGrace,
+		Run: j.GitHub.Run(), RunURL: j.GitHub.RunURL(), RunOver: j.runOver, CancelGrace: time.Second,
 	}
 }
 
