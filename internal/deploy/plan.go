@@ -87,9 +87,10 @@ func (p *planning) read(ctx context.Context) error {
 		p.base = tree{Revision: base, Empty: true}
 	}
 	p.written = p.head.Fleet
+	missing, warnings := unpreviewed(p.base, p.head)
+	p.missing = append(p.missing, missing...)
 	if p.opts.untrusted() {
-		missing, warnings := unpreviewed(p.base, p.head)
-		p.missing, p.warnings = append(p.missing, missing...), append(p.warnings, warnings...)
+		p.warnings = append(p.warnings, warnings...)
 		p.head.Fleet = preview(p.base.Fleet, p.written)
 	}
 	p.evaluated = p.flow.evaluations(p.head.Fleet.Evaluation)
@@ -104,7 +105,7 @@ func (p *planning) lookAtAccount(ctx context.Context) {
 			Text:    "A fork's change gets no account state: what exists at the provider was not looked at, so drift, prices and what is pending are not shown.",
 		}}}
 	} else {
-		p.seen = p.flow.lookAtAccount(ctx, p.base, p.written, p.opts.untrusted())
+		p.seen = p.flow.lookAtAccount(ctx, p.base, p.written)
 	}
 	p.missing, p.warnings = append(p.missing, p.seen.missing...), append(p.warnings, p.seen.warnings...)
 	p.leave = provision.Options{Rebuild: p.opts.Rebuild, Replace: p.opts.Replace, Catalog: p.seen.prices()}
@@ -167,6 +168,9 @@ func (p *planning) compare(ctx context.Context) (plans.Plan, error) {
 
 // compareHosts compares the systems.
 func (p *planning) compareHosts(ctx context.Context) []plans.Host {
+	if len(p.baseHosts)+len(p.headHosts) == 0 {
+		return nil // and no key is looked up
+	}
 	// A prediction of logins is about what will be merged.
 	base, head := p.base, p.head
 	head.Fleet.SSH = p.written.SSH

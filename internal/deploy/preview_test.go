@@ -230,6 +230,20 @@ func TestPullRequestDecidesNothing(t *testing.T) {
 	}
 }
 
+// On a laptop, too, a head that goes to another account is not followed there.
+func TestOtherAccountIsNotFollowed(t *testing.T) {
+	evil := listen(t)
+	f := newFleets(t)
+	f.commit(map[string]string{"flotilla.yaml": reviewedFleet, "hive.nix": "{ }"})
+	f.commit(map[string]string{"flotilla.yaml": strings.Replace(reviewedFleet, "poll_interval: 10ms", "endpoint: http://"+evil.Addr().String(), 1)})
+	env := &environment{vars: map[string]string{"HCLOUD_TOKEN": labToken}}
+	plan, err := (&Flow{Dir: f.dir, Getenv: env.get, Sink: progress.Discard}).Plan(t.Context(), PlanOptions{Only: OnlyInfra})
+	if err != nil || plan.Complete || !gapWith(plan.Missing, "provider.hetzner.endpoint (flotilla.yaml:2:", "cannot be previewed") || evil.heard.Load() != 0 {
+		t.Errorf("heard %d, %+v, %v", evil.heard.Load(), plan, err)
+	}
+	env.onlyAsked(t, "NIX_PATH")
+}
+
 // Neither what a fork does nor a repository's first fleet makes anything be
 // looked up.
 func TestNothingIsLookedUp(t *testing.T) {

@@ -45,13 +45,16 @@ func (e *evaluations) of(t tree, facts fleet.Facts) *evaluatedTree {
 
 // hosts evaluates named hosts of a tree, restricted.
 func (e *evaluations) hosts(ctx context.Context, t tree, facts fleet.Facts, names []string) map[string]plans.Evaluation {
-	return e.named(ctx, e.of(t, facts), t.source(facts, false), names)
+	return e.named(ctx, t, e.of(t, facts), t.source(facts, false), names)
 }
 
-func (e *evaluations) named(ctx context.Context, known *evaluatedTree, source nix.Source, names []string) map[string]plans.Evaluation {
+func (e *evaluations) named(ctx context.Context, t tree, known *evaluatedTree, source nix.Source, names []string) map[string]plans.Evaluation {
 	fresh := slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, ok := known.hosts[name]; return ok })
 	if len(fresh) > 0 {
 		for name, result := range e.evaluator.Evaluate(ctx, source, fresh, e.flow.Sink) {
+			if result.Err != nil {
+				_ = relativeTo(result.Err, t.Root)
+			}
 			known.hosts[name] = result
 		}
 	}
@@ -68,15 +71,11 @@ func (e *evaluations) selected(ctx context.Context, t tree, source nix.Source, o
 		known.listed = true
 	}
 	unreadable, rest := nix.ByHost(known.problem)
-	result := e.named(ctx, known, source, selected(on, known.deployments))
+	result := e.named(ctx, t, known, source, selected(on, known.deployments))
 	for host, p := range unreadable {
 		if on.MayMatch(host) {
+			_ = relativeTo(p, t.Root)
 			result[host] = plans.Evaluation{Err: p}
-		}
-	}
-	for _, r := range result {
-		if r.Err != nil {
-			_ = relativeTo(r.Err, t.Root)
 		}
 	}
 	if rest != nil {

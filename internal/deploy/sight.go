@@ -18,9 +18,10 @@ type sight struct {
 }
 
 // lookAtAccount reads what exists at the provider. Provider and token come
-// from the base: a head that changes them must not make a request happen. told
-// says that the plan names such a change already.
-func (f *Flow) lookAtAccount(ctx context.Context, base tree, head fleet.Fleet, told bool) sight {
+// from the base: a head that changes them must not make a request happen, and
+// what exists where the base says is nothing to compare it with. The plan names
+// such a change as missing (unpreviewed).
+func (f *Flow) lookAtAccount(ctx context.Context, base tree, head fleet.Fleet) sight {
 	warn := func(text string) sight {
 		return sight{warnings: []plans.Gap{{Subject: "account", Text: text}}}
 	}
@@ -28,13 +29,7 @@ func (f *Flow) lookAtAccount(ctx context.Context, base tree, head fleet.Fleet, t
 		return warn("The base has no flotilla.yaml that can be read, so the account was not looked at; everything is shown as new.")
 	}
 	if !sameAccount(base.Fleet, head) {
-		if told {
-			return sight{}
-		}
-		return sight{missing: []plans.Gap{{
-			Subject: "account",
-			Text:    "The change edits the provider section. It cannot be previewed against the account: what a plan asks and with which token comes from the base.",
-		}}}
+		return sight{}
 	}
 	client, err := f.client(base.Fleet)
 	switch {

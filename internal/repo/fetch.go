@@ -45,6 +45,7 @@ type server struct {
 
 	mu    sync.Mutex
 	tried map[string]error // what was fetched, and how that ended
+	dead  error            // why the server does not answer at all; nil while it does
 }
 
 // newServer makes the folder that takes what is fetched.
@@ -139,6 +140,9 @@ func (s *server) once(ctx context.Context, key, what string, do func(context.Con
 	if err, ok := s.tried[key]; ok {
 		return err
 	}
+	if s.dead != nil { // whoever needs ten commits must not wait ten times
+		return s.unreachable(what)
+	}
 	if s.remote.Note != nil {
 		s.remote.Note("fetching " + what + " from " + s.remote.URL)
 	}
@@ -212,7 +216,8 @@ func (s *server) explain(ctx context.Context, what string, late bool, cause erro
 	status, err := s.probe(ctx)
 	switch {
 	case err != nil:
-		p.Cause, p.Hints = err, []string{"The server does not answer. Run the job again when it does, or give actions/checkout the input fetch-depth: 0."}
+		s.dead = err
+		return s.unreachable(what)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound:
 		p.Hints = []string{fmt.Sprintf("The server answers %d: the token may not read this repository, or there is none. Give the job permissions: contents: read, and the action the token.", status)}
 		if s.auth == "" {
@@ -224,6 +229,13 @@ func (s *server) explain(ctx context.Context, what string, late bool, cause erro
 		p.Hints = []string{fmt.Sprintf("The server answers %d. Run the job again later, or give actions/checkout the input fetch-depth: 0.", status)}
 	}
 	return p
+}
+
+func (s *server) unreachable(what string) error {
+	return &problem.Problem{
+		Summary: fmt.Sprintf("cannot fetch %s from %s", what, s.remote.URL), Cause: s.dead,
+		Hints: []string{"The server does not answer. Run the job again when it does, or give actions/checkout the input fetch-depth: 0."},
+	}
 }
 
 // probe gives the status with which the server answers a fetch's first request.

@@ -335,8 +335,11 @@ func TestFetchFails(t *testing.T) {
 	}
 	nobody := "http://" + closed.Addr().String()
 	_ = closed.Close()
-	_, err = s.openFrom(Remote{URL: nobody + "/acme/fleet"}).FirstParent(t.Context(), h.merge)
+	r := s.openFrom(Remote{URL: nobody + "/acme/fleet"})
+	_, err = r.FirstParent(t.Context(), h.merge)
 	fails(t, err, "cannot fetch commit "+h.two[:12], "does not answer", "fetch-depth: 0")
+	_, err = r.Resolve(t.Context(), h.gone)
+	fails(t, err, "cannot fetch commit "+h.gone[:12], "does not answer")
 
 	anonymous := serve(t, h.work).remote()
 	anonymous.Token = secret.String{}
@@ -353,7 +356,7 @@ func TestFetchFails(t *testing.T) {
 	defer slow.Close()
 	defer close(release)
 	start := time.Now()
-	r := s.openFrom(Remote{URL: slow.URL + "/acme", Timeout: 300 * time.Millisecond})
+	r = s.openFrom(Remote{URL: slow.URL + "/acme", Timeout: 300 * time.Millisecond})
 	_, err = r.FirstParent(t.Context(), h.merge)
 	fails(t, err, "took longer than 300ms")
 	if _, again := r.FirstParent(t.Context(), h.merge); again == nil || time.Since(start) > 8*time.Second {
