@@ -80,7 +80,11 @@ func (f *Flow) open(ctx context.Context) (*workspace, error) {
 	if f.Secret != nil && !f.Fetch.Token.IsZero() {
 		f.Secret(f.Fetch.Token)
 	}
-	r, err := repo.Open(ctx, f.Dir, f.Fetch)
+	remote := f.Fetch
+	if remote.Note == nil {
+		remote.Note = func(text string) { f.progress().Note(progress.Evaluate, text) }
+	}
+	r, err := repo.Open(ctx, f.Dir, remote)
 	if err != nil {
 		return nil, err
 	}

@@ -84,8 +84,9 @@ func TestPlanOfAShallowClone(t *testing.T) {
 	clone := filepath.Join(t.TempDir(), "clone")
 	f.git("clone", "-q", "--depth=1", "--branch=merge", "file://"+f.dir, clone)
 	var masked []string
+	told := &notes{}
 	flow := &Flow{
-		Dir: filepath.Join(clone, "fleets", "prod"), Getenv: getenv, Sink: progress.Discard,
+		Dir: filepath.Join(clone, "fleets", "prod"), Getenv: getenv, Sink: told,
 		Secret: func(s secret.String) { masked = append(masked, s.Reveal()) },
 	}
 	if _, err := flow.Plan(t.Context(), PlanOptions{Untrusted: true}); err == nil || !strings.Contains(problem.Text(err), "fetch-depth: 0") {
@@ -109,6 +110,11 @@ func TestPlanOfAShallowClone(t *testing.T) {
 	} {
 		if !slices.Contains(plan.This.Hosts[0].Notes, note) {
 			t.Errorf("%q is not in %q", note, plan.This.Hosts[0].Notes)
+		}
+	}
+	for _, commit := range []string{base, deployed} {
+		if !slices.ContainsFunc(told.all, func(n string) bool { return strings.HasPrefix(n, "fetching commit "+commit[:12]) }) {
+			t.Errorf("nothing tells that %s is fetched: %q", commit, told.all)
 		}
 	}
 	if !slices.Contains(masked, token) {
