@@ -57,7 +57,7 @@ func ResultHeadline(r plans.Result) string {
 	switch {
 	case r.Superseded != "":
 		return short("superseded by " + shortCommit(r.Superseded))
-	case len(r.Unreviewed) > 0 && r.ExitCode == problem.Refused:
+	case stoppedAtReview(r):
 		return short("refused: " + plural(len(r.Unreviewed), "change") + " that no reviewed plan has shown")
 	}
 	if r.ExitCode == problem.OK {

@@ -43,16 +43,18 @@ func PlanHTML(w io.Writer, p plans.Plan) error {
 
 // page is what the template shows; all text in it is on one line and clean.
 type page struct {
-	Plan                       plans.Plan
-	Style                      template.CSS // our own
-	StyleHash                  string
-	Headline, Pending, Effects string
-	Complete                   bool
-	Ways                       []pageWay
-	Risks                      []pageRisk
-	Stages                     []string
-	Parts                      []pagePart
-	Waves                      []pageWave
+	Plan             plans.Plan
+	Style            template.CSS // our own
+	StyleHash        string
+	Headline, Lead   string
+	Pending, Effects string
+	Held             []string
+	Complete         bool
+	Ways             []pageWay
+	Risks            []pageRisk
+	Stages           []string
+	Parts            []pagePart
+	Waves            []pageWave
 }
 
 type (
@@ -93,7 +95,7 @@ func newPage(p plans.Plan) page {
 	out := page{
 		Plan: p, Style: template.CSS(style), //nolint:gosec // a constant of this package
 		StyleHash: "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
-		Headline:  Headline(p), Pending: headline(p.Pending), Effects: effects(p.This, p.Pending), Complete: complete(p),
+		Headline:  Headline(p), Lead: cmp.Or(headline(p.This), Headline(p)), Held: heldNames(p), Pending: headline(p.Pending), Effects: effects(p.This, p.Pending), Complete: complete(p),
 		Waves: pageWaves(p),
 	}
 	for _, way := range waysIn(p.This, p.Pending) {
@@ -106,7 +108,7 @@ func newPage(p plans.Plan) page {
 	}
 	if all := stages(p); len(all) > 1 {
 		for _, s := range all {
-			out.Stages = append(out.Stages, strings.Join(strings.Fields(oneLine(s.Text)+" "+oneLine(s.Wave)+" "+allNames(s.Hosts)), " ")+s.After)
+			out.Stages = append(out.Stages, stageText(s))
 		}
 	}
 	out.Parts = append(out.Parts, newPagePart("This change", "", p.This))
@@ -117,6 +119,14 @@ func newPage(p plans.Plan) page {
 		out.Parts = append(out.Parts, newPagePart("Also pending", "Merged before this change and not deployed yet.", p.Pending))
 	}
 	return out
+}
+
+func stageText(s stage) string {
+	text := oneLine(s.Text)
+	if s.Wave != "" {
+		text += " " + cut(oneLine(s.Wave), maxName) + ":"
+	}
+	return strings.TrimSpace(text+" "+allNames(s.Hosts)) + s.After
 }
 
 func newPageRisk(l riskLine, pending bool) pageRisk {

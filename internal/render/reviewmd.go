@@ -21,10 +21,13 @@ func (m *resultMarkdown) unreviewed(r plans.Result) {
 	if len(r.Unreviewed) == 0 {
 		return
 	}
-	refused := r.ExitCode == problem.Refused
-	kind, done := "WARNING", "They were applied by somebody's leave."
-	if refused {
+	refused := stoppedAtReview(r)
+	kind, done := "WARNING", "The fleet's policy or whoever ran this gave leave."
+	switch {
+	case refused && untouched(r):
 		kind, done = "CAUTION", "Nothing was changed."
+	case refused:
+		kind, done = "CAUTION", "The deploy stopped there."
 	}
 	m.printf("> [!%s]\n> **%s that no merged pull request's plan has shown.** %s\n>\n", kind, plural(len(r.Unreviewed), "change"), done)
 	for i, d := range r.Unreviewed {
@@ -39,6 +42,24 @@ func (m *resultMarkdown) unreviewed(r plans.Result) {
 	}
 	m.printf("\n")
 	m.reviewed(r.Reviewed)
+	if lines := fenceLines(r.Failure, failureLines, m.diffWidth); refused && len(lines) > 1 && m.gapLines > 0 {
+		m.details("the error in full", strings.TrimSpace(fence("text", "", lines)))
+	}
+}
+
+// stoppedAtReview tells whether a deploy ended at what nobody has reviewed.
+func stoppedAtReview(r plans.Result) bool {
+	return len(r.Unreviewed) > 0 && r.ExitCode == problem.Refused && r.Failure != ""
+}
+
+// untouched tells whether a result is of a run that changed nothing.
+func untouched(r plans.Result) bool {
+	for _, x := range r.Resources {
+		if x.Done {
+			return false
+		}
+	}
+	return len(r.Hosts) == 0
 }
 
 // digest is one change in a line.
