@@ -43,9 +43,10 @@ type server struct {
 	format string // kind of hashes, as git names it
 	auth   string // the header's value, "" without a token
 
-	mu    sync.Mutex
-	tried map[string]error // what was fetched, and how that ended
-	dead  error            // why the server does not answer at all; nil while it does
+	mu      sync.Mutex
+	tried   map[string]error // what was fetched, and how that ended
+	fetches int              // of commits, so far
+	dead    error            // why the server does not answer at all; nil while it does
 }
 
 // newServer makes the folder that takes what is fetched.
@@ -159,10 +160,13 @@ func (s *server) once(ctx context.Context, key, what string, do func(context.Con
 	return err
 }
 
-// commit fetches a commit with its files, without what was before it.
+// commit fetches a commit with its files. Who wants one or two gets these
+// alone; who wants more may be walking back, and gets what was before them, too.
 func (s *server) commit(ctx context.Context, hash string) error {
 	return s.once(ctx, hash, "commit "+short(hash), func(ctx context.Context) error {
-		_, err := s.run(ctx, "fetch", "--quiet", "--no-tags", "--depth=1", "--no-write-fetch-head", s.remote.URL, hash)
+		depth := 1 << min(8, 2*max(0, s.fetches-1))
+		s.fetches++
+		_, err := s.run(ctx, "fetch", "--quiet", "--no-tags", fmt.Sprintf("--depth=%d", depth), "--no-write-fetch-head", s.remote.URL, hash)
 		return err
 	})
 }

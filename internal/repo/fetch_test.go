@@ -234,6 +234,37 @@ func TestHistoryOfAShallowClone(t *testing.T) {
 	}
 }
 
+// A long way back is a few fetches, with the files of each commit.
+func TestFetchALongWay(t *testing.T) {
+	w := newWork(t)
+	var all []string
+	for i := range 60 {
+		w.write("a", strings.Repeat("x", i))
+		all = append(all, w.commit("next"))
+	}
+	s := w.shallow("main")
+	remote, fetches := serve(t, w).remote(), 0
+	remote.Note = func(string) { fetches++ }
+	r := s.openFrom(remote)
+	at := all[59]
+	for i := 58; i >= 0; i-- {
+		parent, err := r.FirstParent(t.Context(), at)
+		if err != nil || parent != all[i] {
+			t.Fatalf("%d: %s, %s", i, parent, problem.Text(err))
+		}
+		if files, err := r.Changed(t.Context(), parent, at); err != nil || !slices.Equal(files, []string{"a"}) {
+			t.Fatalf("%d: %v, %v", i, files, err)
+		}
+		at = parent
+	}
+	if first, err := r.FirstParent(t.Context(), at); first != "" || err != nil {
+		t.Errorf("before the first: %s, %v", first, err)
+	}
+	if fetches != 5 { // 1, 1, 4, 16 and 64
+		t.Errorf("%d fetches", fetches)
+	}
+}
+
 // A partial clone lacks files; a sparse checkout is one.
 func TestFetchFiles(t *testing.T) {
 	h := newHistory(t)
