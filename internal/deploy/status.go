@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -99,6 +100,9 @@ func driftOf(state fleet.HostState, confirmed []fleet.Record, published fleet.Pu
 		drift = append(drift, fmt.Sprintf("It would boot a system that no record names: %s.", state.BootDefault))
 	case state.Running != state.Profile || state.Running != state.BootDefault:
 		drift = append(drift, "It runs another system than it would boot.")
+	}
+	if len(state.MissingKeys) > 0 {
+		drift = append(drift, fmt.Sprintf("Deployment keys are gone, as after a reboot: %s. flotilla deploy --goal keys puts them back, and so does the next deploy.", strings.Join(state.MissingKeys, ", ")))
 	}
 	return drift
 }

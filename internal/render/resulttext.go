@@ -48,6 +48,13 @@ func (t *resultText) result(r plans.Result) {
 		t.field(2, 0, "", oneLine(g.Text))
 		t.blank()
 	}
+	if keys := keysPut(r.Hosts); len(keys) > 0 {
+		t.line(t.paint(bold, "deployment keys put in place"))
+		for _, g := range keys {
+			t.field(2, 10, cut(oneLine(g.Subject), 64), oneLine(g.Text))
+		}
+		t.blank()
+	}
 	if gaps := resultWarnings(r.Hosts); len(gaps) > 0 {
 		t.line(t.paint(yellow, plural(len(gaps), "warning")))
 		for _, g := range gaps {
