@@ -209,7 +209,7 @@ func (r *rig) run(e event) ran {
 	})
 	done := ran{
 		TB: r.TB, exit: problem.Worse(code, problem.CodeOf(err)), err: err, log: log.String(), summary: r.read(env["GITHUB_STEP_SUMMARY"]),
-		outputs: outputs(r, r.read(env["GITHUB_OUTPUT"])), took: time.Since(began),
+		outputs: outputs(r, strings.ReplaceAll(r.read(env["GITHUB_OUTPUT"]), r.server.URL, "https://github.example")), took: time.Since(began),
 	}
 	done.commands = obeyed(done.log)
 	for name := range tokens() {
