@@ -117,6 +117,14 @@ func (s *server) runIn(ctx context.Context, dir string, args ...string) (string,
 	return strings.TrimSuffix(string(out), "\n"), s.masked(err)
 }
 
+// look runs git in a folder of ours without a network: what is missing there
+// stays missing.
+func (s *server) look(ctx context.Context, dir string, args ...string) (string, error) {
+	env := append(environment("PATH"), "GIT_DIR="+dir, "HOME="+s.dir, "GIT_ALLOW_PROTOCOL=", "GIT_NO_LAZY_FETCH=1")
+	out, err := run(ctx, process.Command{Args: args, Dir: s.dir, Env: append(env, configured()...)})
+	return strings.TrimSuffix(string(out), "\n"), err
+}
+
 // masked takes the token out of what git said.
 func (s *server) masked(err error) error {
 	var failure *process.Error
@@ -175,6 +183,9 @@ func (s *server) commit(ctx context.Context, hash string) error {
 // and gives a repository that holds these.
 func (s *server) history(ctx context.Context, commits ...string) (dir string, err error) {
 	dir = filepath.Join(s.dir, "history")
+	if s.holds(ctx, dir, commits) {
+		return dir, nil
+	}
 	err = s.once(ctx, strings.Join(commits, " "), "the history of "+short(commits[0]), func(ctx context.Context) error {
 		if _, err := s.runIn(ctx, dir, "init", "--quiet", "--bare", "--template=", "--object-format="+s.format, dir); err != nil {
 			return err
@@ -183,6 +194,19 @@ func (s *server) history(ctx context.Context, commits ...string) (dir string, er
 		return err
 	})
 	return dir, err
+}
+
+// holds tells whether commits are in a repository of ours.
+func (s *server) holds(ctx context.Context, dir string, commits []string) bool {
+	if _, err := os.Lstat(dir); err != nil {
+		return false
+	}
+	for _, c := range commits {
+		if _, err := s.look(ctx, dir, "cat-file", "-e", c); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // names asks for the branches and tags of a name: full reference → hash.

@@ -202,7 +202,14 @@ func TestFetch(t *testing.T) {
 
 func TestHistoryOfAShallowClone(t *testing.T) {
 	h := newHistory(t)
-	r := h.shallow("main").openFrom(serve(t, h.work).remote())
+	histories := 0
+	remote := serve(t, h.work).remote()
+	remote.Note = func(text string) {
+		if strings.Contains(text, "the history of") {
+			histories++
+		}
+	}
+	r := h.shallow("main").openFrom(remote)
 	for _, c := range []struct {
 		commit, ancestor string
 		want             bool
@@ -210,6 +217,9 @@ func TestHistoryOfAShallowClone(t *testing.T) {
 		if got, err := r.Contains(t.Context(), c.commit, c.ancestor); err != nil || got != c.want {
 			t.Errorf("%s contains %s: %v, %s", c.commit, c.ancestor, got, problem.Text(err))
 		}
+	}
+	if histories != 2 { // one with all of main, one more with what no branch has
+		t.Errorf("%d fetches of history", histories)
 	}
 	if got, err := r.MergeBase(t.Context(), h.head, h.two); err != nil || got != h.one {
 		t.Errorf("merge base %s, %v", got, err)

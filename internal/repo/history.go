@@ -18,7 +18,7 @@ func (r *Repo) MergeBase(ctx context.Context, a, b string) (string, error) {
 		if dir, err = r.server.history(ctx, a, b); err != nil {
 			return "", err
 		}
-		base, err = r.server.runIn(ctx, dir, "merge-base", a, b)
+		base, err = r.server.look(ctx, dir, "merge-base", a, b)
 	}
 	if exitCode(err) == 1 {
 		return "", r.missing(ctx, fmt.Sprintf("commits %s and %s have no common ancestor here", short(a), short(b)), a)
@@ -42,7 +42,7 @@ func (r *Repo) Contains(ctx context.Context, commit, ancestor string) (bool, err
 		if dir, err = r.server.history(ctx, commit, ancestor); err != nil {
 			return false, err
 		}
-		_, err = r.server.runIn(ctx, dir, "merge-base", "--is-ancestor", ancestor, commit)
+		_, err = r.server.look(ctx, dir, "merge-base", "--is-ancestor", ancestor, commit)
 		if exitCode(err) == 1 {
 			return false, nil // the server's history is whole
 		}
