@@ -45,6 +45,7 @@ const (
 	markNew     mark = "new"
 	markChange  mark = "changes"
 	markPending mark = "pending"
+	markHeld    mark = "held"
 	markReplace mark = "made anew"
 	markDestroy mark = "destroyed"
 )
@@ -56,7 +57,7 @@ func (m mark) class() string {
 		return "created"
 	case markChange:
 		return "changed"
-	case markPending:
+	case markPending, markHeld:
 		return "pending"
 	case markReplace, markDestroy:
 		return "lost"
@@ -89,7 +90,7 @@ func markOf(a plans.Action) mark {
 
 // worse gives the mark that must not be overlooked.
 func (m mark) worse(other mark) mark {
-	order := []mark{markNone, markPending, markChange, markNew, markReplace, markDestroy}
+	order := []mark{markNone, markPending, markChange, markHeld, markNew, markReplace, markDestroy}
 	if slices.Index(order, other) > slices.Index(order, m) {
 		return other
 	}
@@ -99,7 +100,7 @@ func (m mark) worse(other mark) mark {
 // marked is what happens to whom.
 type marked map[plans.ResourceKind]map[string]mark
 
-// marks reads a plan's parts. Hosts count as servers of their name, subnets and
+// marks reads a plan's parts, and which hosts are held. Hosts count as servers of their name, subnets and
 // routes as their network.
 func marks(p plans.Plan) marked {
 	all := marked{plans.KindServer: {}, plans.KindNetwork: {}, plans.KindLoadBalancer: {}}
@@ -110,6 +111,13 @@ func marks(p plans.Plan) marked {
 		}
 		return markPending
 	})
+	if p.Current != nil {
+		for name, now := range p.Current.Hosts {
+			if now.Held {
+				all[plans.KindServer][name] = all[plans.KindServer][name].worse(markHeld)
+			}
+		}
+	}
 	return all
 }
 

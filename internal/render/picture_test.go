@@ -112,9 +112,10 @@ func TestMarks(t *testing.T) {
 			{Kind: plans.KindSubnet, Name: "private/10.0.0.0/24", Action: plans.Create},
 		},
 		Hosts: []plans.Host{{Name: "a", Action: plans.Update}, {Name: "b", Action: plans.Update}},
-	}, Pending: plans.Part{Hosts: []plans.Host{{Name: "b", Action: plans.Update}, {Name: "c", Action: plans.Update}, {Name: "d", Action: plans.Destroy}}}}
+	}, Pending: plans.Part{Hosts: []plans.Host{{Name: "b", Action: plans.Update}, {Name: "c", Action: plans.Update}, {Name: "d", Action: plans.Destroy}}},
+		Current: &plans.Current{Hosts: map[string]fleet.Published{"b": {Held: true}, "a": {Held: true}, "e": {Held: true}, "c": {}}}}
 	all := marks(p)
-	for name, want := range map[string]mark{"a": markReplace, "b": markChange, "c": markPending, "d": markDestroy, "noted": markNone} {
+	for name, want := range map[string]mark{"a": markReplace, "b": markHeld, "e": markHeld, "c": markPending, "d": markDestroy, "noted": markNone} {
 		if got := all[plans.KindServer][name]; got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}

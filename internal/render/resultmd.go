@@ -54,6 +54,11 @@ func (m *resultMarkdown) result(r plans.Result) {
 		m.gaps(left, "")
 		m.printf("\n")
 	}
+	if keys := keysPut(r.Hosts); len(keys) > 0 {
+		m.printf("#### Deployment keys put in place\n\n")
+		m.gaps(keys, "")
+		m.printf("\n")
+	}
 	m.warnings(resultWarnings(r.Hosts))
 	m.timeline(r)
 	m.footer(r)
@@ -108,6 +113,9 @@ func (m *resultMarkdown) verdict(r plans.Result) {
 	if kind == "" {
 		m.printf("%s\n\n", text)
 		return
+	}
+	if stoppedAtReview(r) {
+		return // unreviewed says it
 	}
 	m.printf("> [!%s]\n> %s\n", kind, text)
 	if lines := fenceLines(r.Failure, failureLines, m.diffWidth); len(lines) == 1 {

@@ -29,6 +29,9 @@ func (m *resultMarkdown) unreviewed(r plans.Result) {
 	case refused:
 		kind, done = "CAUTION", "The deploy stopped there."
 	}
+	if refused {
+		done = "Refused. " + done
+	}
 	m.printf("> [!%s]\n> **%s that no merged pull request's plan has shown.** %s\n>\n", kind, plural(len(r.Unreviewed), "change"), done)
 	for i, d := range r.Unreviewed {
 		if n := m.limit(50); i == n && i < len(r.Unreviewed)-1 {
