@@ -34,9 +34,10 @@ func TestLoadGit(t *testing.T) {
 	git("commit", "-q", "--allow-empty", "-m", "Begin\n\nwith a body")
 	git("checkout", "-q", "-b", "feature")
 	git("commit", "-q", "--allow-empty", "-m", "One")
-	one := git("rev-parse", "HEAD")
 	load()
 	number := f.api.OpenPull(github.Pull{Title: "A change", Head: "feature"})
+	git("commit", "-q", "--allow-empty", "-m", "Two")
+	one := git("rev-parse", "HEAD")
 	git("checkout", "-q", "main")
 	git("merge", "-q", "--no-ff", "-m", "Merge", "feature")
 	merge := git("rev-parse", "HEAD")
@@ -49,6 +50,10 @@ func TestLoadGit(t *testing.T) {
 		if len(pulls) != 1 {
 			t.Errorf("%d pull requests of %s", len(pulls), sha)
 		}
+	}
+	merged, _ := f.want(200, "GET", fmt.Sprintf("%s/pulls/%d", root, number), "").(map[string]any)
+	if head, _ := merged["head"].(map[string]any); head["sha"] != one {
+		t.Errorf("the merged pull request is at %v, was pushed to %s", head["sha"], one)
 	}
 	commit, _ := f.want(200, "GET", root+"/commits/main", "").(map[string]any)
 	if parents, _ := commit["parents"].([]any); commit["sha"] != merge || len(parents) != 2 {

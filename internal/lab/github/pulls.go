@@ -115,6 +115,7 @@ func (a *API) MarkMerged(number int, mergeSHA string, brought ...string) error {
 }
 
 func (r *repository) close(p *pull, mergeSHA string, now time.Time, brought []string) {
+	r.head(p) // from now on it stays where its branch is
 	p.state, p.mergeSHA, p.merged, p.closed = "closed", mergeSHA, now, now
 	for _, sha := range brought {
 		r.introduced[sha] = append(r.introduced[sha], p.number)
