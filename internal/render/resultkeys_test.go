@@ -18,9 +18,10 @@ func TestKeysPut(t *testing.T) {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 	md := ResultMarkdown(r, Budget{})
-	if !strings.Contains(md, "Deployment keys put in place") || !strings.Contains(md, "token") || strings.Contains(md, "<b>") || strings.Contains(md, "@all ") {
+	if !strings.Contains(md, "Deployment keys put in place") || !strings.Contains(md, "token") {
 		t.Error(md)
 	}
+	checkMarkdown(t, md)
 	r.Hosts[1].Keys = nil
 	if md := ResultMarkdown(r, Budget{}); strings.Contains(md, "eployment keys") {
 		t.Error(md)
