@@ -313,3 +313,50 @@ func TestEither(t *testing.T) {
 	cancel()
 	<-both
 }
+
+// The lock of a job that GitHub says is over is not waited for; who cannot be
+// asked is taken to be alive.
+func TestLockOfAJobThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		locks, told := &fakeLocks{}, &notes{}
+		held := func(job string) {
+			locks.held = fleet.Lock{}
+			if _, err := locks.TakeLock(t.Context(), fleet.Lock{Holder: "ada", Job: job, URL: "https://github.com/acme/fleet/actions/runs/7/attempts/1"}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		over := func(_ context.Context, run string) (bool, error) {
+			switch run {
+			case "7/1":
+				return true, nil
+			case "8/1":
+				return false, nil
+			}
+			return true, errors.New("GitHub is down")
+		}
+		f := &Flow{By: "bob", Run: "9/1", RunURL: "https://example.com/9", Sink: told, RunOver: over}
+		ran := func() bool {
+			ran := false
+			err := f.holding(t.Context(), locks, time.Minute, func(*hold) error {
+				ran = locks.held.Job == "9/1" && locks.held.URL == "https://example.com/9"
+				return nil
+			})
+			if (err == nil) != ran {
+				t.Errorf("ran %v: %v", ran, err)
+			}
+			return ran
+		}
+		held("7/1")
+		if began := time.Now(); !ran() || time.Since(began) > time.Second || told.count("breaks the lock of ada (https://github.com/acme/fleet/actions/runs/7/attempts/1): that run is over") != 1 {
+			t.Errorf("over: %v after %s", told.all, time.Since(began))
+		}
+		for _, job := range []string{"8/1", "10/1", ""} {
+			if held(job); ran() {
+				t.Errorf("job %q was taken to be over", job)
+			}
+		}
+		if n := told.count("cannot tell whether"); n < 2 || n > 5 {
+			t.Errorf("asked %d times in a minute", n)
+		}
+	})
+}

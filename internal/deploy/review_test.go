@@ -1,0 +1,457 @@
+package deploy
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/flotilla-nix/flotilla/internal/fleet"
+	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/problem"
+)
+
+// rig is a fleet that exists at the lab's API and was deployed from its first
+// commit, as the labels of its servers say.
+type rig struct {
+	fleets
+	flow *Flow
+	told *notes
+
+	mu      sync.Mutex
+	changed []string // requests that change something, but for the lock
+}
+
+const rigFleet = `fleet: acme
+provider: {hetzner: {token: {env: HCLOUD_TOKEN}, poll_interval: 10ms}}
+ssh: {key: {env: FLOTILLA_SSH_KEY}}
+servers:
+  web: {server_type: cx22, image: debian-13, location: nbg1, ssh_keys: []}
+  db: {server_type: cx22, image: debian-13, location: nbg1, ssh_keys: []}
+`
+
+// hive gives a hive in which web and db have something of their own.
+func hive(web, db string) string {
+	host := func(own string) string {
+		return `{ services.openssh.enable = true; services.openssh.settings = { }; networking.firewall.allowedTCPPorts = [ 22 ]; imports = [ { ` + own + ` } ]; }`
+	}
+	return fmt.Sprintf("{ meta.nixpkgs = <nixpkgs>; web = %s; db = %s; }\n", host(web), host(db))
+}
+
+func newRig(t *testing.T, published bool) *rig {
+	t.Helper()
+	r := &rig{fleets: newFleets(t), told: &notes{}}
+	inner := labAPI(t)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodGet && !strings.HasPrefix(req.URL.Path, "/v1/placement_groups") {
+			r.mu.Lock()
+			r.changed = append(r.changed, req.Method+" "+req.URL.Path)
+			r.mu.Unlock()
+		}
+		inner.Config.Handler.ServeHTTP(w, req)
+	}))
+	t.Cleanup(api.Close)
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{
+		"HCLOUD_TOKEN": labToken, "HCLOUD_ENDPOINT": api.URL + "/v1", "NIX_PATH": nixPath(t),
+		"FLOTILLA_SSH_KEY": string(pem.EncodeToMemory(key)),
+	}
+	r.flow = &Flow{Dir: r.dir, Getenv: func(k string) string { return env[k] }, Sink: r.told, By: "ada"}
+	first := r.commit(map[string]string{"flotilla.yaml": rigFleet, "hive.nix": hive("", "")})
+	if _, err := r.flow.Deploy(t.Context(), Options{Only: OnlyInfra}); err != nil {
+		t.Fatal(problem.Text(err))
+	}
+	if published {
+		r.publish("web", first)
+		r.publish("db", first)
+	}
+	r.changed = nil
+	return r
+}
+
+// publish labels a server as deployed from a commit, which is checked out.
+func (r *rig) publish(host, commit string) {
+	r.t.Helper()
+	systems, err := r.flow.Evaluate(r.t.Context(), selector(r.t, host), false)
+	if err != nil || systems[host].Err != nil {
+		r.t.Fatal(err, systems[host].Err)
+	}
+	d, done := r.begin(Options{})
+	defer done()
+	if err := r.flow.publish(r.t.Context(), d.client, d.account, host, func(p *fleet.Published) {
+		p.Commit, p.SystemHash = commit, systems[host].System.OutPath.Hash()
+	}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// plan gives the digests that a pull request with these files would show, and
+// merges it as one commit.
+func (r *rig) plan(files map[string]string) []plans.Digest {
+	r.t.Helper()
+	head := r.pullRequest(files)
+	plan, err := r.flow.Plan(r.t.Context(), PlanOptions{Head: head, Untrusted: true})
+	if err != nil || !plan.Complete {
+		r.t.Fatal(err, plan.Missing)
+	}
+	r.commit(files)
+	packed := plans.PackDigests(plans.Digests(plan.This, plan.Pending), 1<<16)
+	seen, err := plans.UnpackDigests(packed)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return seen
+}
+
+// begin gives a deployment that has read what it needs for a review.
+func (r *rig) begin(opts Options) (*deployment, func()) {
+	r.t.Helper()
+	w, err := r.flow.open(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	d := &deployment{flow: r.flow, opts: opts, work: w}
+	if err := d.read(r.t.Context(), w); err != nil {
+		r.t.Fatal(err)
+	}
+	d.evaluator = r.flow.evaluator(d.tree.Fleet.Evaluation, filepath.Join(w.dir, "roots"))
+	if err := d.inspect(r.t.Context()); err != nil {
+		r.t.Fatal(problem.Text(err))
+	}
+	return d, w.close
+}
+
+// review is a deploy as far as its review.
+func (r *rig) review(opts Options) (plans.Result, error) {
+	r.t.Helper()
+	d, done := r.begin(opts)
+	defer done()
+	if _, err := d.evaluate(r.t.Context()); err != nil {
+		r.t.Fatal(problem.Text(err))
+	}
+	err := d.review(r.t.Context())
+	if err == nil && d.reviewed != nil { // nothing is asked twice
+		d.opts.Reviews = func(context.Context, []string, string) (plans.Reviewed, error) {
+			r.t.Error("asked once more")
+			return plans.Reviewed{}, nil
+		}
+		err = d.review(r.t.Context())
+	}
+	return d.result, err
+}
+
+func saw(seen ...plans.Digest) func(context.Context, []string, string) (plans.Reviewed, error) {
+	return func(context.Context, []string, string) (plans.Reviewed, error) {
+		return plans.Reviewed{Seen: seen}, nil
+	}
+}
+
+func texts(list []plans.Digest) string {
+	var all []string
+	for _, d := range list {
+		all = append(all, d.String())
+	}
+	return strings.Join(all, "\n")
+}
+
+const (
+	openPort = `networking.firewall.allowedTCPPorts = [ 443 ];`
+	motd     = `environment.etc.motd.text = "hello";`
+	mallory  = `users.users.mallory = { isNormalUser = true; extraGroups = [ "wheel" ]; };`
+	unit     = `systemd.units."app.service" = { text = "[Service]\nExecStart=/bin/app\n"; wantedBy = [ "multi-user.target" ]; };`
+)
+
+// What a pull request has shown is deployed; what came beside it stops the
+// whole deploy before anything is changed.
+func TestDeployStopsAtWhatNobodySaw(t *testing.T) {
+	r := newRig(t, true)
+	first := r.git("rev-parse", "HEAD")
+	seen := r.plan(map[string]string{"hive.nix": hive(openPort+unit, ""), "flotilla.yaml": strings.Replace(rigFleet, "db: {server_type: cx22", "db: {server_type: cx32", 1)})
+	var asked []string
+	reviews := func(_ context.Context, deployed []string, head string) (plans.Reviewed, error) {
+		asked = append(asked, deployed...)
+		if head != r.git("rev-parse", "HEAD") {
+			t.Errorf("asked for %s", head)
+		}
+		return plans.Reviewed{Seen: seen, Unplanned: []plans.Unplanned{{Number: 12, Why: "it has no plan comment"}}}, nil
+	}
+	if result, err := r.review(Options{Reviews: reviews}); err != nil || len(result.Unreviewed) != 0 || !slices.Equal(asked, []string{first}) {
+		t.Fatalf("what was shown: %v, %s, asked since %v", err, texts(result.Unreviewed), asked)
+	}
+
+	r.commit(map[string]string{"hive.nix": hive(openPort+unit+mallory, motd), "flotilla.yaml": strings.Replace(rigFleet, "server_type: cx22", "server_type: cx32", 2)})
+	result, err := r.flow.Deploy(t.Context(), Options{Reviews: reviews})
+	want := `host db: update
+host web: update (user mallory created, user mallory group wheel added, user mallory kind normal user) [access]
+server web: update (set server_type = cx32) [power-off]`
+	if result.ExitCode != problem.Refused || problem.CodeOf(err) != problem.Refused || texts(result.Unreviewed) != want {
+		t.Fatalf("exit code %d, %v\n%s", result.ExitCode, err, texts(result.Unreviewed))
+	}
+	for _, word := range []string{"3 changes would be made that no merged pull request has shown", want[:40], "#12: it has no plan comment", "confirm: true", "--base " + first} {
+		if !strings.Contains(strings.ReplaceAll(problem.Text(err), "\n  ", "\n"), word) {
+			t.Errorf("it does not say %q:\n%s", word, problem.Text(err))
+		}
+	}
+	if len(r.changed) != 0 || len(result.Hosts) != 0 {
+		t.Errorf("changed: %v, hosts %+v", r.changed, result.Hosts)
+	}
+	result, err = r.review(Options{Reviews: reviews, Confirm: true})
+	if err != nil || texts(result.Unreviewed) != want || r.told.count("is done with leave: server web: update") != 1 {
+		t.Errorf("with leave: %v\n%s\n%v", err, texts(result.Unreviewed), r.told.all)
+	}
+}
+
+// A deploy carries out several pull requests at once, some of which take back
+// what others did.
+func TestSeveralPullRequests(t *testing.T) {
+	r := newRig(t, true)
+	var seen []plans.Digest
+	for _, web := range []string{openPort, openPort + mallory, mallory + unit, strings.Replace(unit, "/bin/app", "/bin/other", 1) + motd} {
+		seen = append(seen, r.plan(map[string]string{"hive.nix": hive(web, "")})...)
+	}
+	if result, err := r.review(Options{Reviews: saw(seen...)}); err != nil {
+		t.Errorf("%v\n%s", err, texts(result.Unreviewed))
+	}
+	if result, err := r.review(Options{Reviews: saw(seen[0])}); problem.CodeOf(err) != problem.Refused || texts(result.Unreviewed) != "host web: update (start app.service)" {
+		t.Errorf("the first alone: %v\n%s", err, texts(result.Unreviewed))
+	}
+}
+
+// Hosts may be deployed from different revisions: each is held against what
+// came since its own. One that is held has no business here.
+func TestEachHostHasItsOwnRevision(t *testing.T) {
+	r := newRig(t, true)
+	first := r.git("rev-parse", "HEAD")
+	one := r.plan(map[string]string{"hive.nix": hive(openPort, openPort)})
+	second := r.git("rev-parse", "HEAD")
+	r.publish("web", second)
+	two := r.plan(map[string]string{"hive.nix": hive(unit, openPort)})
+	bySince := map[string][]plans.Digest{first: append(slices.Clone(one), two...), second: two}
+	var asked []string
+	reviews := func(_ context.Context, deployed []string, _ string) (plans.Reviewed, error) {
+		asked = append(asked, strings.Join(deployed, "+"))
+		return plans.Reviewed{Seen: bySince[deployed[0]]}, nil
+	}
+	if result, err := r.review(Options{Reviews: reviews}); err != nil {
+		t.Errorf("%v\n%s", err, texts(result.Unreviewed))
+	}
+	if slices.Sort(asked); !slices.Equal(asked, slices.Sorted(slices.Values([]string{first, second}))) {
+		t.Errorf("asked since %v", asked)
+	}
+	// db's port was shown before web was deployed: that is no leave for web.
+	r.commit(map[string]string{"hive.nix": hive(unit+`networking.firewall.allowedTCPPorts = [ 443 80 ];`, openPort)})
+	if result, err := r.review(Options{Reviews: reviews}); err == nil || texts(result.Unreviewed) != "host web: update (open tcp 80) [port opened]" {
+		t.Errorf("%v\n%s", err, texts(result.Unreviewed))
+	}
+	d, done := r.begin(Options{})
+	defer done()
+	if err := r.flow.publish(t.Context(), d.client, d.account, "web", func(p *fleet.Published) { p.Held = true }); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := r.review(Options{Reviews: reviews}); err != nil {
+		t.Errorf("held: %v\n%s", err, texts(result.Unreviewed))
+	}
+}
+
+// Commits that no pull request brought follow the policy, and cannot loosen it
+// for themselves.
+func TestDirectPushes(t *testing.T) {
+	direct := func(context.Context, []string, string) (plans.Reviewed, error) {
+		return plans.Reviewed{Direct: []plans.DirectPush{{Commit: strings.Repeat("a", 40), Subject: "Hotfix", Author: "bob"}}}, nil
+	}
+	for _, policy := range []fleet.DirectPush{"", fleet.DirectAllow, fleet.DirectStopOnRisk, fleet.DirectRefuse} {
+		t.Run(string(policy), func(t *testing.T) {
+			r := newRig(t, true)
+			yaml := rigFleet
+			if policy != "" {
+				yaml += "review: {direct_push: " + string(policy) + "}\n"
+			}
+			base := r.commit(map[string]string{"flotilla.yaml": yaml})
+			r.publish("web", base)
+			r.publish("db", base)
+			harmless := r.commit(map[string]string{"hive.nix": hive(motd+unit, "")})
+			_, err := r.review(Options{Reviews: direct})
+			if passes := policy != fleet.DirectRefuse; (err == nil) != passes {
+				t.Errorf("without a risk: %v", err)
+			}
+			if err != nil && !strings.Contains(problem.Text(err), "pushed without a pull request: aaaaaaaaaaaa Hotfix, by bob") {
+				t.Errorf("it does not say where it may come from:\n%s", problem.Text(err))
+			}
+			r.git("reset", "-q", "--hard", harmless)
+			r.commit(map[string]string{"hive.nix": hive(mallory, ""), "flotilla.yaml": rigFleet + "review: {direct_push: allow}\n"})
+			result, err := r.review(Options{Reviews: direct})
+			if passes := policy == fleet.DirectAllow; (err == nil) != passes || len(result.Unreviewed) == 0 {
+				t.Errorf("mallory: %v\n%s", err, texts(result.Unreviewed))
+			}
+			if _, err := r.review(Options{Reviews: saw()}); err == nil {
+				t.Error("without a direct push the policy is none")
+			}
+		})
+	}
+}
+
+// GitHub is asked only if something would change, and who cannot be asked does
+// not count as having said yes.
+func TestReviewsThatCannotBeKnown(t *testing.T) {
+	r := newRig(t, true)
+	down := func(context.Context, []string, string) (plans.Reviewed, error) {
+		return plans.Reviewed{}, errors.New("GitHub is down")
+	}
+	r.commit(map[string]string{"README.md": "nothing of it"})
+	if _, err := r.review(Options{Reviews: down}); err != nil {
+		t.Errorf("nothing changes: %v", err)
+	}
+	r.commit(map[string]string{"hive.nix": hive(motd, "")})
+	if _, err := r.review(Options{Reviews: down}); problem.CodeOf(err) != problem.Refused || !strings.Contains(err.Error(), "GitHub is down") {
+		t.Errorf("it is down: %v", err)
+	}
+	if _, err := r.review(Options{Reviews: down, Confirm: true}); err != nil || r.told.count("GitHub is down") != 1 {
+		t.Errorf("with leave: %v", err)
+	}
+	if _, err := r.review(Options{}); err != nil {
+		t.Errorf("nobody to ask: %v", err)
+	}
+}
+
+// The first deployment of a fleet creates everything, which no pull request has
+// shown; what else it does is held against the reviews as always.
+func TestFirstDeployment(t *testing.T) {
+	r := newRig(t, false)
+	var asked [][]string
+	reviews := func(_ context.Context, deployed []string, _ string) (plans.Reviewed, error) {
+		asked = append(asked, deployed)
+		return plans.Reviewed{}, nil
+	}
+	result, err := r.review(Options{Reviews: reviews})
+	if err != nil || len(result.Unreviewed) != 2 || len(asked) != 1 || len(asked[0]) != 0 || r.told.count("the first deployment") != 2 {
+		t.Errorf("%v\n%s\nasked since %v, told %v", err, texts(result.Unreviewed), asked, r.told.all)
+	}
+	r.commit(map[string]string{"flotilla.yaml": strings.Replace(rigFleet, "server_type: cx22", "server_type: cx32", 1)})
+	if _, err := r.review(Options{Reviews: reviews}); problem.CodeOf(err) != problem.Refused || !strings.Contains(problem.Text(err), "server web: update (set server_type = cx32)") {
+		t.Errorf("a change of what exists: %v", err)
+	}
+	// One host was deployed: another one that never was is held against the same revision.
+	r.publish("web", r.git("rev-parse", "HEAD"))
+	r.commit(map[string]string{"hive.nix": hive("", openPort)})
+	result, err = r.review(Options{Reviews: reviews, Only: OnlyHosts})
+	if err == nil || texts(result.Unreviewed) != "host db: update (open tcp 443) [port opened]" {
+		t.Errorf("%v\n%s", err, texts(result.Unreviewed))
+	}
+}
+
+// What was rebuilt or replaced by name has its leave; nothing that was not there
+// when reviews were looked at is destroyed afterwards.
+func TestLeaveByName(t *testing.T) {
+	r := newRig(t, true)
+	r.commit(map[string]string{"hive.nix": hive(motd, "")})
+	seen := plans.Digest{Subject: "host/web", Action: plans.Update}
+	d, done := r.begin(Options{Reviews: saw(seen), Replace: []string{"db"}})
+	defer done()
+	if _, err := d.evaluate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.review(t.Context()); err != nil {
+		t.Error(problem.Text(err))
+	}
+	if shown := d.leave().Shown; len(shown) != 1 || shown[0].Action != plans.Replace {
+		t.Errorf("%+v", shown)
+	}
+}
+
+func TestSuperseded(t *testing.T) {
+	r := newRig(t, true)
+	head := r.commit(map[string]string{"flotilla.yaml": strings.Replace(rigFleet, "cx22", "cx32", 1)})
+	answer := func(newer string, err error) func(context.Context) (string, error) {
+		return func(context.Context) (string, error) { return newer, err }
+	}
+	result, err := r.flow.Deploy(t.Context(), Options{Only: OnlyInfra, Superseded: answer(strings.Repeat("b", 40), nil)})
+	if err != nil || result.ExitCode != problem.OK || result.Superseded != strings.Repeat("b", 40) || len(r.changed) != 0 || len(result.Resources) != 0 {
+		t.Errorf("%v, %+v, changed %v", err, result, r.changed)
+	}
+	refused := &problem.Problem{Summary: "a newer deployment exists", Code: problem.Refused}
+	result, err = r.flow.Deploy(t.Context(), Options{Only: OnlyInfra, Superseded: answer("", fmt.Errorf("this job: %w", refused))})
+	if result.ExitCode != problem.Refused || !errors.Is(err, refused) || len(r.changed) != 0 {
+		t.Errorf("%v, %+v, changed %v", err, result, r.changed)
+	}
+	// A newer one after the lock was taken and before anything is made.
+	asked := 0
+	result, err = r.flow.Deploy(t.Context(), Options{Only: OnlyInfra, Superseded: func(context.Context) (string, error) {
+		if asked++; asked == 1 {
+			return head, nil
+		}
+		return "c", nil
+	}})
+	if err != nil || result.Superseded != "c" || len(r.changed) != 0 {
+		t.Errorf("%v, %+v, changed %v", err, result, r.changed)
+	}
+	result, err = r.flow.Deploy(t.Context(), Options{Only: OnlyInfra, Confirm: true, Superseded: answer("", refused)})
+	if err != nil || result.ExitCode != problem.OK || len(result.Resources) != 1 {
+		t.Errorf("with leave: %v, %+v", err, result)
+	}
+	if _, err = r.flow.Deploy(t.Context(), Options{Only: OnlyInfra, Superseded: answer("", errors.New("GitHub is down"))}); err != nil || r.told.count("cannot tell whether a newer commit") == 0 {
+		t.Errorf("it is down: %v", err)
+	}
+}
+
+// Real addresses make other systems: these are held against the reviews, too,
+// before a host is touched.
+func TestReviewedOnceMoreWithRealAddresses(t *testing.T) {
+	r := newRig(t, true)
+	yaml := rigFleet + "  new: {server_type: cx22, image: debian-13, location: nbg1, ssh_keys: []}\n"
+	r.pullRequest(map[string]string{"flotilla.yaml": yaml})
+	r.git("checkout", "-q", "pr")
+	d, done := r.begin(Options{Only: OnlyInfra})
+	placeholder := d.facts()["new"].IPv4
+	done()
+	r.git("checkout", "-q", "main")
+	reads := func(more string) map[string]string {
+		own := `environment.etc.motd.text = fleet.servers.new.ipv4; ` + more
+		return map[string]string{"flotilla.yaml": yaml, "hive.nix": "{ fleet, ... }: " + hive(own, "")}
+	}
+	trap := reads(fmt.Sprintf(`users.users = if fleet.servers.new.ipv4 == %q then { } else { mallory = { isNormalUser = true; }; };`, placeholder))
+	for name, c := range map[string]struct {
+		files map[string]string
+		left  string
+	}{
+		"the address alone": {reads(""), ""},
+		"a trap":            {trap, "host web: update (user mallory created, user mallory kind normal user) [access]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, true)
+			seen := r.plan(c.files)
+			d, done := r.begin(Options{Reviews: saw(seen...)})
+			defer done()
+			steps := []func(context.Context) error{
+				func(ctx context.Context) error { _, err := d.evaluate(ctx); return err },
+				d.review, d.expand,
+				func(ctx context.Context) error { _, err := d.evaluate(ctx); return err },
+			}
+			for _, step := range steps {
+				if err := step(t.Context()); err != nil {
+					t.Fatal(problem.Text(err))
+				}
+			}
+			err := d.review(t.Context())
+			if (err == nil) != (c.left == "") || texts(d.result.Unreviewed) != c.left {
+				t.Errorf("%v\n%s", err, texts(d.result.Unreviewed))
+			}
+		})
+	}
+}
