@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -121,6 +122,12 @@ func TestWalk(t *testing.T) {
 		if len(plan.Pending.Hosts) != 1 {
 			t.Errorf("pending: %+v", plan.Pending)
 		}
+		if len(plan.Pending.Hosts) == 1 {
+			notes := strings.Join(plan.Pending.Hosts[0].Notes, "\n")
+			if !strings.Contains(notes, fmt.Sprintf("last attempt here failed: %.8s,", r.server(t, "web").Labels["flotilla/failed-commit"])) || !strings.Contains(notes, "this very system") {
+				t.Errorf("notes: %s", notes)
+			}
+		}
 		held := hostResult(t, r.deploy(t, 5), "web")
 		if held.Outcome != fleet.HeldBack {
 			t.Errorf("the same bad system again: %s (%s)", held.Outcome, held.Reason)
@@ -153,8 +160,8 @@ func TestWalk(t *testing.T) {
 		if held.Outcome != fleet.HeldBack || !strings.Contains(held.Reason, "tested") {
 			t.Errorf("%s: %s", held.Outcome, held.Reason)
 		}
-		if got := r.server(t, "web").Labels["flotilla/held"]; got != "true" {
-			t.Errorf("label held is %q", got)
+		if labels := r.server(t, "web").Labels; labels["flotilla/held"] != "true" || labels["flotilla/held-since"] == "" || labels["flotilla/held-by"] == "" {
+			t.Errorf("labels: %v", labels)
 		}
 		status := r.flotilla(t, "status", "--format", "json")
 		if !strings.Contains(status.stdout, `"reason": "tested"`) {
@@ -162,6 +169,9 @@ func TestWalk(t *testing.T) {
 		}
 		if ended := r.flotilla(t, "release", "--on", "web"); ended.code != 0 {
 			t.Fatalf("release: %s%s", ended.stdout, ended.stderr)
+		}
+		if labels := r.server(t, "web").Labels; labels["flotilla/held"]+labels["flotilla/held-since"]+labels["flotilla/held-by"] != "" {
+			t.Errorf("labels after the release: %v", labels)
 		}
 		r.deploy(t, 0)
 		if r.runs(t, "web") != newest {
