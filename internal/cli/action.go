@@ -14,7 +14,10 @@ func newActionCommand(s *shell) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			code, err := job.Run(cmd.Context(), job.Surroundings{Getenv: s.getenv, Out: s.out, Draining: s.draining})
 			s.code = code
-			return err
+			if err != nil {
+				return &reportedError{err: err}
+			}
+			return nil
 		},
 	}
 }

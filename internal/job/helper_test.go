@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/flotilla-nix/flotilla/internal/deploy"
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/job"
@@ -29,17 +31,32 @@ import (
 
 const repository = "acme/fleet"
 
-// tokens are the permissions that the jobs of examples/workflows have.
-func tokens() map[string]map[string]string {
-	return map[string]map[string]string{
-		"plan":     {"contents": "read", "pull_requests": "write", "statuses": "write"},
-		"deploy":   {"contents": "read", "deployments": "write", "pull_requests": "write", "statuses": "write"},
-		"rollback": {"contents": "read", "deployments": "write"},
-		"drift":    {"contents": "read", "deployments": "read", "issues": "write"},
-		"chatops":  {"actions": "write", "contents": "read", "deployments": "write", "pull_requests": "write", "statuses": "write"},
-		"fork":     {"contents": "read", "pull_requests": "read", "statuses": "read"},
+// tokens are the permissions of the jobs in examples/workflows, by file, and of
+// a fork's.
+var tokens = sync.OnceValue(func() map[string]map[string]string {
+	all := map[string]map[string]string{"fork": {"contents": "read", "pull_requests": "read", "statuses": "read"}}
+	for _, name := range []string{"plan", "deploy", "rollback", "drift", "chatops"} {
+		text, err := os.ReadFile(filepath.Join("../../examples/workflows", name+".yml"))
+		if err != nil {
+			panic(err)
+		}
+		var workflow struct {
+			Jobs map[string]struct {
+				Permissions map[string]string `yaml:"permissions"`
+			} `yaml:"jobs"`
+		}
+		if err := yaml.Unmarshal(text, &workflow); err != nil {
+			panic(err)
+		}
+		all[name] = map[string]string{}
+		for _, job := range workflow.Jobs {
+			for permission, level := range job.Permissions {
+				all[name][strings.ReplaceAll(permission, "-", "_")] = level
+			}
+		}
 	}
-}
+	return all
+})
 
 // rig is GitHub, a repository with a fleet, and jobs that run in it.
 type rig struct {

@@ -68,11 +68,13 @@ type job struct {
 }
 
 // Run carries out what event and inputs ask for and gives the exit code. The
-// error's problems were annotated already.
+// error was told already, in the log and as annotations: what it quotes may be
+// a stranger's text, which the runner must not read as its commands.
 func Run(ctx context.Context, s Surroundings) (problem.Code, error) {
 	runner := actions.New(s.Getenv, s.Out)
 	code, err := run(ctx, s, runner)
 	if err != nil {
+		_ = runner.Relay(func(w io.Writer) error { return render.ErrorText(w, err, render.Options{}) }) // the exit code tells it too
 		runner.Annotate(err)
 	}
 	return code, err
@@ -156,7 +158,7 @@ func (j *job) newFlow() Flow {
 	return &deploy.Flow{
 		Dir: j.dir, Getenv: j.Getenv, Sink: j.sink, By: j.GitHub.By(), Secret: j.runner.Mask,
 		Fetch: repo.Remote{URL: j.GitHub.Server + "/" + j.GitHub.Repository, Token: j.Token},
-		Run: j.GitHub.Run(), RunURL: j.GitHub.RunURL(), RunOver: j.runOver, CancelGrace: time.Second,
+		Run:   j.GitHub.Run(), RunURL: j.GitHub.RunURL(), RunOver: j.runOver, CancelGrace: time.Second,
 	}
 }
 

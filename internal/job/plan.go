@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/flotilla-nix/flotilla/internal/actions"
 	"github.com/flotilla-nix/flotilla/internal/deploy"
 	"github.com/flotilla-nix/flotilla/internal/forge"
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -40,7 +41,8 @@ func (j *job) plan(ctx context.Context) (problem.Code, error) {
 	})
 	if err != nil {
 		j.status(ctx, notePlan, forge.Errored, "no plan: "+problem.All(err)[0].Summary)
-		return problem.OK, errors.Join(err, j.noPlan(ctx, err))
+		told := j.runner.Summary(render.NoPlanMarkdown(j.fleet, err, j.budget(actions.SummaryBytes)))
+		return problem.OK, errors.Join(err, told, j.noPlan(ctx, err))
 	}
 	code, state := problem.OK, forge.Success
 	if !plan.Complete {

@@ -170,6 +170,7 @@ func TestPlanFails(t *testing.T) {
 	r.flow.onPlan = func(deploy.PlanOptions) (plans.Plan, error) { return plans.Plan{}, broken }
 	done := r.run(r.onPull(p))
 	done.want(problem.Usage)
+	wantIn(t, "the summary", done.summary, "There is no plan", "did you mean")
 	if all := r.api.Comments(p.number); len(all) != 0 { // the annotation and the status tell it
 		t.Errorf("comments: %+v", all)
 	}
@@ -441,6 +442,6 @@ func TestHostileText(t *testing.T) {
 		return plans.Plan{}, &problem.Problem{Summary: evil, Detail: evil, Source: evil, Hints: []string{evil}}
 	}
 	done = r.run(r.onPull(p))
-	done.want(problem.Failed)
+	done.want(problem.Failed, "</details>@everyone") // all of it is in the log
 	check(done)
 }
