@@ -21,7 +21,7 @@ import (
 type planOptions struct {
 	base, head, on, only, out string
 	rebuild, replace          []string
-	detailedExitCode          bool
+	detailedExitCode, build   bool
 	untrusted                 bool
 }
 
@@ -31,7 +31,8 @@ func newPlanCommand(s *shell) *cobra.Command {
 		Use:   "plan",
 		Short: "Show what a revision changes, and what is merged but not deployed",
 		Long: `Compares two revisions of the fleet repo: infrastructure and every host's
-system. Nothing is built, changed or connected to.
+system. Nothing is changed; without --build nothing is built, and no host is
+connected to.
 
 Exit codes: 0 planned (with --detailed-exitcode 2 when something changes) ·
 1 no plan, or an incomplete one · 64 usage`,
@@ -47,6 +48,7 @@ Exit codes: 0 planned (with --detailed-exitcode 2 when something changes) ·
 	f.StringArrayVar(&o.replace, "replace", nil, "show what deploy --replace NAME would do (repeatable)")
 	f.StringVar(&o.out, "out", "", "write the plan to this file: as JSON, or as a page if it ends in .html")
 	f.BoolVar(&o.untrusted, "untrusted", false, "as for a pull request: provider, logins and policy are what the base says")
+	f.BoolVar(&o.build, "build", false, "build the changed hosts' systems; show their size, what is to push, and free space on hosts that answer")
 	f.BoolVar(&o.detailedExitCode, "detailed-exitcode", false, "exit with 2 when something changes")
 	s.evaluationFlags(f)
 	return cmd
@@ -64,7 +66,7 @@ func runPlan(cmd *cobra.Command, s *shell, o planOptions) error {
 	}
 	plan, err := flow.Plan(cmd.Context(), deploy.PlanOptions{
 		Base: o.base, Head: o.head, On: on, Only: only, Rebuild: o.rebuild, Replace: o.replace,
-		Untrusted: o.untrusted,
+		Untrusted: o.untrusted, Build: o.build,
 	})
 	done()
 	if err != nil {

@@ -201,6 +201,7 @@ func (h *hands) push(ctx context.Context, a *hand, state fleet.HostState) error 
 			return err
 		}
 		defer transfer.Close()
+		report.Note(progress.Push, room(transfer, state))
 		if need := transfer.NAR + reserve; state.FreeNix > 0 && need > state.FreeNix {
 			return &problem.Problem{
 				Summary: fmt.Sprintf("not enough space on /nix of %s: %d MB are needed, %d MB are free", a.name, need>>20, state.FreeNix>>20),

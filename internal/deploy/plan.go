@@ -20,6 +20,7 @@ type PlanOptions struct {
 	Only    Only
 	Rebuild []string // as in Options
 	Replace []string
+	Build   bool // build the changed hosts' systems, and ask the hosts what they lack of them
 
 	// Untrusted says that nobody has merged the head: it decides what is
 	// compared and nothing else. What Flotilla itself does (the provider and its
@@ -58,6 +59,9 @@ type planning struct {
 // What could not be found out is in the plan's Missing; an error means that
 // there is no plan at all.
 func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
+	if err := checkBuild(opts); err != nil {
+		return plans.Plan{}, err
+	}
 	w, err := f.open(ctx)
 	if err != nil {
 		return plans.Plan{}, err
@@ -159,6 +163,7 @@ func (p *planning) compare(ctx context.Context) (plans.Plan, error) {
 	pendingCost := p.pending(ctx, &input)
 	input.Missing, input.Warnings = p.missing, p.warnings
 	plan := planner.Assemble(input)
+	p.build(ctx, &plan)
 	plan.Topology = topology(p.head.Fleet, tagsOf(p.headHosts))
 	if p.opts.Only != OnlyHosts {
 		plan.This.Cost, plan.Pending.Cost = p.seen.cost(p.base.Fleet, p.head.Fleet), pendingCost

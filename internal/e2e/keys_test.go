@@ -109,6 +109,11 @@ func TestKeys(t *testing.T) {
 	before := r.runs(t, "app")
 	r.replace(t, "hosts/app.nix", "users.groups.robot", "services.openssh.ports = [ 2222 ];\n  users.groups.robot")
 	r.commit(t, "Move SSH")
+	for _, h := range r.plan(t, "--build", "--on", "app").This.Hosts {
+		if c := h.Closure; h.Name != "app" || c == nil || !c.Reached || c.Before < 1<<10 || c.After < 1<<10 || c.Push == 0 || c.Push > c.After || c.Free < 1<<20 || h.New.String() == before {
+			t.Errorf("%s: its closure is %+v", h.Name, c)
+		}
+	}
 	refused := run(5, "deploy", "--yes", "--on", "app")
 	if text := refused.result(t).Failure; !strings.Contains(text, "app would lock this deploy out: SSH does not listen on port 22") || r.runs(t, "app") != before {
 		t.Errorf("refused with %q", text)

@@ -154,6 +154,17 @@ type Host struct {
 	Lockout    []string       `json:"lockout,omitempty"`   // why the deploy could not log in to the new system any more
 	SSHMoves   []string       `json:"ssh_moves,omitempty"` // how the way in changes for everybody: "port 22 → 2222"
 	Items      []Item         `json:"items,omitempty"`
+	Closure    *Closure       `json:"closure,omitempty"` // nil: it was not built
+}
+
+// Closure is the size of a host's system with all that it needs, in bytes as
+// NARs. It is known where the system was built.
+type Closure struct {
+	Before  int64 `json:"before"` // of what runs, else of the system before; 0: not known
+	After   int64 `json:"after"`
+	Reached bool  `json:"reached"` // the host was asked: Push and Free are known
+	Push    int64 `json:"push"`    // of the paths that it lacks
+	Free    int64 `json:"free"`    // on /nix
 }
 
 // ItemKind is a kind of thing on a host.

@@ -84,6 +84,7 @@ func (m *planMarkdown) bullets(h plans.Host) {
 	if h.Reboot != "" {
 		m.bullet("needs a reboot:", prose(h.Reboot))
 	}
+	m.bullet("closure:", closureText(h.Closure))
 	for _, g := range unitGroups(h.Units) {
 		if len(g.Units) <= many {
 			m.bullet(g.Verb, m.units(g, h.Action))

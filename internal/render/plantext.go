@@ -198,6 +198,7 @@ func (t *planText) group(g group, current *plans.Current) {
 	f("opens", words(ports(h.Ports, true)))
 	f("closes", words(ports(h.Ports, false)))
 	f("reboot", oneLine(h.Reboot))
+	f("closure", closureText(h.Closure))
 	for _, u := range unitGroups(h.Units) {
 		first, rest, _ := strings.Cut(u.Verb, " ")
 		if len(u.Verb) <= label {
