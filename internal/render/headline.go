@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -15,7 +16,12 @@ const HeadlineChars = 140
 // NothingChanges tells whether a plan has nothing to say about this change: it
 // is complete, and neither infrastructure nor systems nor notes are in it. What
 // is also pending does not count: it is not this change's.
-func NothingChanges(p plans.Plan) bool { return complete(p) && p.This.Empty() }
+func NothingChanges(p plans.Plan) bool { return complete(p) && p.This.Empty() && !policyChanges(p) }
+
+// policyChanges tells whether a change edits policy, logins or the provider.
+func policyChanges(p plans.Plan) bool {
+	return slices.ContainsFunc(p.Warnings, func(g plans.Gap) bool { return g.Policy })
+}
 
 // Headline is a plan in one line of plain text, at most HeadlineChars long, for
 // a commit status: what changes, and what is risky about it.
@@ -26,6 +32,8 @@ func Headline(p plans.Plan) string {
 		head = "incomplete: no change found in the parts that could be planned"
 	case !complete(p):
 		head = "incomplete, at least " + head
+	case head == "" && policyChanges(p):
+		head = "no changes of servers and hosts, but of policy or logins"
 	case head == "":
 		head = "no changes"
 	}

@@ -81,6 +81,7 @@ func (p *Plain) Event(e progress.Event) {
 		for _, l := range textLines(e.Text) {
 			p.line(e.Host, "| "+cutNote(l, logWidth))
 		}
+	case progress.Ended: // the result tells it
 	case progress.Count:
 		if s, ok := p.steps[k]; ok {
 			s.count(e)

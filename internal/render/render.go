@@ -1,5 +1,6 @@
 // Package render shows Flotilla's values: plans, results, status, history and
-// progress, as terminal text, as Markdown within a size budget, and as JSON.
+// progress, as terminal text, as Markdown within a size budget (with pictures in
+// Mermaid's language), as a page of HTML, as a job's log in groups, and as JSON.
 //
 // The rule: every string that comes from outside (commit subjects, file texts,
 // log lines, names, errors) passes through one of the escaping functions of

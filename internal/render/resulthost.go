@@ -26,11 +26,7 @@ func (m *resultMarkdown) notWell(hosts []plans.HostResult) {
 		m.printf("#### %s: %s\n\n", code(h.Host), inline(string(h.Outcome)))
 		m.bullet("why:", inline(h.Reason))
 		m.bullet("runs now:", inline(runsText(h)))
-		for i, c := range h.Checks {
-			if !c.Healthy && i < 50 {
-				m.bullet("check failed:", strings.TrimSpace(code(c.Name)+" "+inline(c.Detail)))
-			}
-		}
+		m.checks(h.Checks)
 		for _, s := range next(h.Outcome, h.Host) {
 			text := s.Text
 			if s.Command != "" {
@@ -40,6 +36,22 @@ func (m *resultMarkdown) notWell(hosts []plans.HostResult) {
 		}
 		m.printf("\n")
 		m.log(h, bad <= fewOpen)
+	}
+}
+
+// checks lists those that failed.
+func (m *resultMarkdown) checks(all []plans.CheckResult) {
+	failed := 0
+	for _, c := range all {
+		if c.Healthy {
+			continue
+		}
+		if failed++; failed <= m.limit(20) {
+			m.bullet("check failed:", strings.TrimSpace(code(c.Name)+" "+inline(c.Detail)))
+		}
+	}
+	if more := failed - m.limit(20); more > 0 {
+		m.printf("- and %s that failed\n", plural(more, "more check"))
 	}
 }
 

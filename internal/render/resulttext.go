@@ -35,6 +35,7 @@ func (t *resultText) result(r plans.Result) {
 		t.quote(2, textLines(r.Failure), failureLines)
 		t.blank()
 	}
+	t.asked(r)
 	t.review(r)
 	t.hosts(r.Hosts)
 	t.infrastructure(r)
@@ -70,6 +71,24 @@ func (t *resultText) result(r plans.Result) {
 	for _, l := range wrap(fmt.Sprintf("Exit code %d: %s.", int(r.ExitCode), codeMeaning(r.ExitCode)), t.o.width()) {
 		t.line(l)
 	}
+}
+
+// asked says who wanted a rollback or release and why, and what it holds.
+func (t *resultText) asked(r plans.Result) {
+	if r.Command != "rollback" && r.Command != "release" {
+		return
+	}
+	if r.By != "" {
+		t.field(2, 8, "by", oneLine(r.By))
+	}
+	if r.Reason != "" {
+		t.field(2, 8, "reason", oneLine(r.Reason))
+	}
+	if held := heldHosts(r.Hosts); len(held) > 0 {
+		t.field(2, 8, "held", names(held)+", until somebody releases "+itThem(len(held))+":")
+		t.line(strings.Repeat(" ", 13), "flotilla release --on "+selector(held))
+	}
+	t.blank()
 }
 
 // review tells of superseded deploys and of what no reviewed plan has shown.

@@ -166,6 +166,7 @@ func renderPlan(t *testing.T, p plans.Plan) {
 		t.Fatal(err)
 	}
 	checkTerminal(t, b.String())
+	checkPage(t, planPage(t, p))
 	b.Reset()
 	if err := PlanJSON(&b, p); err != nil {
 		t.Fatal(err)
