@@ -64,7 +64,7 @@ func unpreviewed(base, head tree) (missing, warnings []plans.Gap) {
 			}
 			keys = append(keys, fmt.Sprintf("%s (%s)", d.Key, d.At))
 		}
-		g := plans.Gap{Subject: section, Text: listed(keys, 8) + ": this cannot be previewed. " + reason(section), At: first}
+		g := plans.Gap{Subject: section, Text: listed(keys, 8) + ": this cannot be previewed. " + reason(section), At: first, Policy: true}
 		if section == "provider" && !sameAccount(base.Fleet, head.Fleet) {
 			g.Subject = "account"
 			missing = append(missing, g)

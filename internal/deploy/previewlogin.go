@@ -77,7 +77,7 @@ func tellMoves(changes []plans.Host, moves map[string][]string) []plans.Gap {
 			subject = "ssh"
 			more = fmt.Sprintf(" (%s)", listed(names, 10))
 		}
-		gaps = append(gaps, plans.Gap{Subject: subject, Text: fmt.Sprintf("The way in moves, though the system stays as it is%s: %s.", more, text)})
+		gaps = append(gaps, plans.Gap{Subject: subject, Text: fmt.Sprintf("The way in moves, though the system stays as it is%s: %s.", more, text), Policy: true})
 	}
 	slices.SortStableFunc(gaps, func(a, b plans.Gap) int { return cmp.Compare(a.Subject, b.Subject) })
 	return gaps

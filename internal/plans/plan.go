@@ -62,6 +62,11 @@ type Gap struct {
 	Text    string `json:"text"`    // untrusted text, may span lines
 
 	At problem.Position `json:"at,omitzero"` // in the user's files; zero: nowhere
+
+	// Policy is set of warnings that this change itself brings about: it edits
+	// policy, logins or the provider, which is worth telling also when no server
+	// and no host changes.
+	Policy bool `json:"policy,omitempty"`
 }
 
 // Current is what runs now, as published by the last deploy.
