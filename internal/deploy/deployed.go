@@ -32,10 +32,7 @@ type deployedTrees struct {
 // may also be as its own deployed revision, and what an unfinished deploy has
 // left in place as an older one.
 func (v *view) driftedResources(ctx context.Context, w *workspace, opts DriftOptions, d *plans.Drift) error {
-	trees, err := v.deployed(ctx, w, opts.Deployed, d)
-	if err != nil {
-		return err
-	}
+	trees := v.deployed(ctx, w, opts.Deployed, d)
 	d.Looked.Account = true
 	if !trees.known && emptyAccount(v.account) {
 		d.Notes = append(d.Notes, plans.Gap{Subject: "account", Text: "Nothing of this fleet exists at the provider: it was not deployed yet."})
@@ -49,6 +46,7 @@ func (v *view) driftedResources(ctx context.Context, w *workspace, opts DriftOpt
 		found = inBoth(found, trees.differences(ctx, opts.On, v.tree))
 	}
 	if len(found) > 0 {
+		var err error
 		if found, err = trees.between(ctx, w, opts.On, found); err != nil {
 			return err
 		}
@@ -65,27 +63,32 @@ func (v *view) driftedResources(ctx context.Context, w *workspace, opts DriftOpt
 	return nil
 }
 
-// deployed finds the revisions that labels name.
-func (v *view) deployed(ctx context.Context, w *workspace, given string, d *plans.Drift) (*deployedTrees, error) {
+// deployed finds the revisions that labels, or the caller, name. One that cannot
+// be read leaves a gap.
+func (v *view) deployed(ctx context.Context, w *workspace, given string, d *plans.Drift) *deployedTrees {
 	t := &deployedTrees{view: v, newest: v.tree, own: map[string]tree{}}
 	trees := map[string]tree{}
-	get := func(commit string) {
-		if _, done := trees[commit]; done || commit == "" {
-			return
+	missing := func(commit string, err error) {
+		d.Missing = append(d.Missing, gap("deployed revision "+short(plans.Revision{Commit: commit}), err))
+	}
+	get := func(commit string) tree {
+		if old, done := trees[commit]; done || commit == "" {
+			return old
 		}
 		old, err := w.deployedTree(ctx, commit)
 		if err != nil {
-			d.Missing = append(d.Missing, gap("deployed revision "+short(plans.Revision{Commit: commit}), err))
+			missing(commit, err)
 			old = tree{Empty: true}
 		}
 		trees[commit] = old
+		return old
 	}
 	get(given)
 	for _, name := range slices.Sorted(maps.Keys(v.account.Servers)) {
-		commit := v.account.Servers[name].Published.Commit
-		get(commit)
-		if old, ok := trees[commit]; ok && !old.Empty {
-			t.own[name] = old
+		if commit := v.account.Servers[name].Published.Commit; commit != "" {
+			if old := get(commit); !old.Empty {
+				t.own[name] = old
+			}
 		}
 	}
 	for _, commit := range slices.Sorted(maps.Keys(trees)) {
@@ -99,13 +102,13 @@ func (v *view) deployed(ctx context.Context, w *workspace, given string, d *plan
 		}
 		later, err := w.repo.Contains(ctx, old.Revision.Commit, t.newest.Revision.Commit)
 		if err != nil {
-			return nil, err
+			missing(commit, err)
 		}
 		if later {
 			t.newest = old
 		}
 	}
-	return t, nil
+	return t
 }
 
 // differences is what would lead from what exists to a revision.
