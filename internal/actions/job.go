@@ -63,7 +63,8 @@ type Said struct {
 type GitHub struct {
 	API, GraphQL, Server string // URLs; "": github.com's
 	Repository           string // owner/name
-	Actor                string // login of who started it
+	Actor                string // login of who started this attempt
+	Owner                string // login of who started the first one: its rights are the token's
 	Ref                  string // refs/heads/…
 	RunID                int64
 	Attempt              int
@@ -85,7 +86,7 @@ func (g GitHub) By() string {
 func gitHubOf(ctx *githubactions.GitHubContext) GitHub {
 	return GitHub{
 		API: ctx.APIURL, GraphQL: ctx.GraphqlURL, Server: cmp.Or(ctx.ServerURL, "https://github.com"),
-		Repository: ctx.Repository, Actor: cmp.Or(ctx.TriggeringActor, ctx.Actor), Ref: ctx.Ref,
+		Repository: ctx.Repository, Actor: cmp.Or(ctx.TriggeringActor, ctx.Actor), Owner: ctx.Actor, Ref: ctx.Ref,
 		RunID: ctx.RunID, Attempt: int(max(ctx.RunAttempt, 1)),
 	}
 }

@@ -358,3 +358,39 @@ func TestRerun(t *testing.T) {
 		t.Errorf("%d deploys", deploys)
 	}
 }
+
+// TestLargeResult: the comment fits, and what is too large for an output is in
+// the file.
+func TestLargeResult(t *testing.T) {
+	r := start(t)
+	p := r.open("feature")
+	sha := r.merge(p, github.Squash)
+	outcomes := map[string]fleet.Outcome{}
+	for i := range 60 {
+		outcomes[fmt.Sprintf("web-%02d", i)] = []fleet.Outcome{fleet.RolledBack, fleet.Unknown, fleet.Deployed}[i%3]
+	}
+	res := result(t, sha, outcomes)
+	for i := range res.Hosts {
+		res.Hosts[i].Reason = strings.Repeat("it is not healthy: "+res.Hosts[i].Host+" ", 30)
+		res.Hosts[i].Log = slices.Repeat([]string{strings.Repeat("x", 200)}, 50)
+	}
+	r.deploysTo(r.begin, func(deploy.Options) (plans.Result, error) { return res, nil })
+	done := r.run(r.onPush(sha))
+	done.want(problem.Unknown)
+	r.wantResultOn(p.number, sha, "20 deployed", "20 rolled-back", "20 unknown")
+	for _, c := range r.api.Comments(p.number) {
+		if len(c.Body) > forge.CommentBytes {
+			t.Errorf("the comment has %d bytes", len(c.Body))
+		}
+	}
+	if done.outputs["result"] != "" || done.outputs["result-file"] == "" {
+		t.Errorf("the output has %d bytes", len(done.outputs["result"]))
+	}
+	var read plans.Result
+	if err := json.Unmarshal([]byte(r.read(filepath.Join(r.dir, done.outputs["result-file"]))), &read); err != nil || len(read.Hosts) != 60 {
+		t.Errorf("the file: %v", err)
+	}
+	if len(done.summary) > 1_000_000 {
+		t.Errorf("the summary has %d bytes", len(done.summary))
+	}
+}

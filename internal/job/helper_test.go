@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -147,6 +148,8 @@ type event struct {
 	payload        map[string]any
 	token          string // which; "": none
 	actor          string // "": ada
+	again          string // who runs it again; "": actor
+	enterprise     bool   // the API's addresses are those of GitHub Enterprise Server
 	run            int64  // 0: the next
 	attempt        int    // 0: 1
 	inputs         map[string]string
@@ -201,12 +204,15 @@ func (r *rig) run(e event) ran {
 		"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": r.dir, "GITHUB_EVENT_PATH": filepath.Join(scratch, "event.json"),
 		"GITHUB_EVENT_NAME": e.name, "GITHUB_REF": e.ref, "GITHUB_SHA": e.sha, "GITHUB_REPOSITORY": repository,
 		"GITHUB_API_URL": r.server.URL, "GITHUB_GRAPHQL_URL": r.server.URL + "/graphql", "GITHUB_SERVER_URL": "https://github.example",
-		"GITHUB_ACTOR": e.actor, "GITHUB_TRIGGERING_ACTOR": e.actor,
+		"GITHUB_ACTOR": e.actor, "GITHUB_TRIGGERING_ACTOR": cmp.Or(e.again, e.actor),
 		"GITHUB_RUN_ID": strconv.FormatInt(e.run, 10), "GITHUB_RUN_ATTEMPT": strconv.Itoa(max(e.attempt, 1)),
 		"GITHUB_STEP_SUMMARY": filepath.Join(scratch, "summary"), "GITHUB_OUTPUT": filepath.Join(scratch, "output"),
 	}
 	if e.token != "" {
 		env["INPUT_TOKEN"] = token(e.token)
+	}
+	if e.enterprise {
+		env["GITHUB_API_URL"], env["GITHUB_GRAPHQL_URL"] = r.server.URL+"/api/v3", r.server.URL+"/api/graphql"
 	}
 	for name, value := range e.inputs {
 		env["INPUT_"+strings.ToUpper(name)] = value

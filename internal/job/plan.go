@@ -110,8 +110,8 @@ func (j *job) budget(bytes int) render.Budget {
 }
 
 // readOnly tells whether the job was started by somebody whose jobs may write
-// nothing.
-func (j *job) readOnly() bool { return j.GitHub.Actor == "dependabot[bot]" }
+// nothing, whoever runs it again.
+func (j *job) readOnly() bool { return j.GitHub.Owner == "dependabot[bot]" }
 
 // denied tells whether GitHub says that the token may not.
 func denied(err error) bool { return err != nil && (forge.IsDenied(err) || forge.IsMissing(err)) }

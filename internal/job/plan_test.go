@@ -56,7 +56,7 @@ func TestPlanOfAPullRequest(t *testing.T) {
 	p := r.open("feature")
 	plan := changes(t, p.head, "web-1", "web-2")
 	r.flow.onPlan = func(o deploy.PlanOptions) (plans.Plan, error) {
-		if o.Head != "0000000000000000000000000000000000000abc" || o.Base != "" {
+		if o.Head != "0000000000000000000000000000000000000abc" || o.Base != "" || !o.Untrusted || o.Fork || o.Build {
 			t.Errorf("planned %+v", o)
 		}
 		return plan, nil
@@ -228,7 +228,12 @@ func TestPlanOfAFork(t *testing.T) {
 			p := r.open("feature")
 			p.fork = true
 			change(p)
-			r.plan(changes(t, p.head, "web-1"))
+			r.flow.onPlan = func(o deploy.PlanOptions) (plans.Plan, error) {
+				if !o.Fork || !o.Untrusted {
+					t.Errorf("planned %+v", o)
+				}
+				return changes(t, p.head, "web-1"), nil
+			}
 			done := r.run(r.onPull(p))
 			done.want(problem.OK)
 			wantIn(t, "the notices", done.said("notice"), "fork")
@@ -254,15 +259,17 @@ func TestPlanWithAWeakToken(t *testing.T) {
 	weak := r.onPull(p)
 	weak.token = "fork"
 	weak.actor = "dependabot[bot]"
-	done := r.run(weak)
-	done.want(problem.OK)
-	wantIn(t, "the notices", done.said("notice"), "may not comment")
-	wantIn(t, "the summary", done.summary, "web-1")
-	if text := done.said("error") + done.said("warning"); text != "" {
-		t.Errorf("annotations: %s", text)
+	for _, weak.again = range []string{"", "ada"} {
+		done := r.run(weak)
+		done.want(problem.OK)
+		wantIn(t, "the notices", done.said("notice"), "may not comment")
+		wantIn(t, "the summary", done.summary, "web-1")
+		if text := done.said("error") + done.said("warning"); text != "" {
+			t.Errorf("annotations: %s", text)
+		}
 	}
 	weak.actor = "ada"
-	done = r.run(weak)
+	done := r.run(weak)
 	done.want(problem.Failed)
 	wantIn(t, "the errors", done.said("error"), "`pull-requests: write`")
 	wantIn(t, "what was not told", done.said("warning"), "`statuses: write`")
@@ -284,7 +291,7 @@ func TestPlanOfAMergeGroup(t *testing.T) {
 	r := start(t)
 	head := r.api.AddCommit("gh-readonly-queue/main/pr-1", "Merge")
 	r.flow.onPlan = func(o deploy.PlanOptions) (plans.Plan, error) {
-		if o.Base != r.begin || o.Head != head {
+		if o.Base != r.begin || o.Head != head || !o.Untrusted {
 			t.Errorf("planned %+v", o)
 		}
 		return changes(t, head, "web-1"), nil
@@ -298,6 +305,44 @@ func TestPlanOfAMergeGroup(t *testing.T) {
 	}
 	if n := r.writes(); n != 1 {
 		t.Errorf("%d writes: %v", n, r.api.Requests())
+	}
+}
+
+func TestEnterpriseServer(t *testing.T) {
+	r := start(t)
+	p := r.open("feature")
+	r.plan(changes(t, p.head, "web-1"))
+	e := r.onPull(p)
+	e.enterprise = true
+	for range 2 {
+		r.run(e).want(problem.OK)
+	}
+	if _, header := r.note(p.number); header.Commit != p.head || r.status(p.head).State != "success" {
+		t.Errorf("header %+v", header)
+	}
+}
+
+// TestPlanOfTheBranch: what is merged is trusted, another branch is not.
+func TestPlanOfTheBranch(t *testing.T) {
+	r := start(t)
+	trusted := false
+	r.flow.onPlan = func(o deploy.PlanOptions) (plans.Plan, error) {
+		trusted = !o.Untrusted
+		return changes(t, o.Head), nil
+	}
+	e := r.onDispatch("plan", r.begin, "command", "plan")
+	r.run(e).want(problem.OK)
+	if !trusted {
+		t.Error("the default branch is not trusted")
+	}
+	e.ref = "refs/heads/topic"
+	r.run(e).want(problem.OK)
+	if trusted {
+		t.Error("another branch is trusted")
+	}
+	r.run(r.onPull(r.open("main-2")).with("branch", "main-2")).want(problem.OK)
+	if trusted {
+		t.Error("a pull request is trusted")
 	}
 }
 
