@@ -77,3 +77,37 @@ hosts:
 		}
 	}
 }
+
+// Whatever two files hold, a comparison ends, and a file is as it is itself.
+func FuzzDifferences(f *testing.F) {
+	for _, pair := range [][2]string{
+		{"fleet: a\n", "fleet: b\n"}, {"a: [1, {b: c}]\n", "a: {b: [c]}\n"}, {"a: &x {b: 1}\nc: *x\n", "a: &x {b: 2}\nc: {<<: *x}\n"}, {"a:\n", "- a\n"}, {"\"\": 1\n", "? [a]\n: b\n"},
+	} {
+		f.Add(pair[0], pair[1])
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		var roots []*node
+		for _, text := range []string{a, b} {
+			src, clean := newSource("x", []byte(text))
+			root := src.parse(clean)
+			if root == nil || src.err() != nil {
+				return
+			}
+			roots = append(roots, root)
+		}
+		none := func(string) bool { return false }
+		for _, root := range roots {
+			d := differ{file: "x"}
+			if d.mappings("", root, root, none); len(d.found) != 0 {
+				t.Fatalf("%q differs from itself: %v", []string{a, b}, d.found)
+			}
+		}
+		d := differ{file: "x"}
+		d.mappings("", roots[0], roots[1], none)
+		for _, found := range d.found {
+			if found.Key == "" {
+				t.Fatalf("%q and %q: %+v", a, b, found)
+			}
+		}
+	})
+}
