@@ -72,7 +72,7 @@ func (t tree) source(facts fleet.Facts, trusted bool) nix.Source {
 
 // workspace is the scratch folder of one run.
 type workspace struct {
-	dir  string
+	*scratch
 	repo *repo.Repo
 }
 
@@ -88,18 +88,18 @@ func (f *Flow) open(ctx context.Context) (*workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "flotilla-")
+	s, err := newScratch(os.TempDir())
 	if err != nil {
 		r.Close()
-		return nil, fmt.Errorf("cannot make a scratch folder: %w", err)
+		return nil, err
 	}
-	return &workspace{dir: dir, repo: r}, nil
+	return &workspace{scratch: s, repo: r}, nil
 }
 
 // close removes the scratch folder.
 func (w *workspace) close() {
 	w.repo.Close()
-	_ = os.RemoveAll(w.dir)
+	w.remove()
 }
 
 // export writes a revision to the workspace and reads its flotilla.yaml. A
