@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
@@ -107,10 +108,15 @@ func (l driftLine) words(show func(string) string) string {
 func driftAdvice(d plans.Drift) []string {
 	var advice []string
 	if len(d.Resources) > 0 {
-		advice = append(advice, "The next deploy makes infrastructure as declared again. To keep what was changed, write it into flotilla.yaml.")
+		text := "The next deploy makes infrastructure as declared again. To keep what was changed, write it into flotilla.yaml."
+		if slices.ContainsFunc(d.Resources, func(r plans.Resource) bool { return losesData(r.Action) }) {
+			text += " What holds data or an address goes only where the deploy is allowed to destroy it."
+		}
+		advice = append(advice, text)
 	}
 	if len(d.Hosts) > 0 {
-		advice = append(advice, "A deploy of a host brings it back to the declared system, and settles what was not ended; flotilla status and flotilla history tell more.")
+		advice = append(advice, "A deploy brings a host back to the declared system and settles what was not ended."+
+			" One that runs another system than it would boot is deployed to only after a reboot, or with --accept-running.")
 	}
 	return advice
 }
