@@ -39,7 +39,7 @@ func TestLadder(t *testing.T) {
 		{SummaryBytes, "-old 299", "Left out"},
 		{500_000, "more lines", "@@@"},
 		{300_000, "-old 299", "@@@"},
-		{220_000, "because because", "-old 299"},
+		{260_000, "because because", "-old 299"},
 		{150_000, "`u0.service`", "because because"},
 		{65_000, "host-00", "u0.service"},
 		{4_000, "300 to change, 300 hosts to switch", "host-150"},

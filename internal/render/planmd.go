@@ -271,8 +271,13 @@ func (m *planMarkdown) part(p plans.Part, current *plans.Current, level string) 
 	}
 	if len(p.Hosts) > 0 {
 		m.printf("%s Hosts\n\n", level)
-		for _, g := range groupHosts(p.Hosts) {
-			m.group(g, current)
+		groups := groupHosts(p.Hosts)
+		for i, g := range groups {
+			if i < openGroups(len(groups)) || m.hosts == hostTotals {
+				m.group(g, current)
+			} else {
+				m.foldedGroup(g, current)
+			}
 		}
 	}
 }

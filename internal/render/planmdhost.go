@@ -27,6 +27,29 @@ func (m *planMarkdown) group(g group, current *plans.Current) {
 	m.folded(g)
 }
 
+// openGroups is how many of n groups of hosts are shown openly, the risky ones
+// first; of the others only a line is.
+func openGroups(n int) int {
+	const most, first = 12, 6
+	if n <= most {
+		return n
+	}
+	return first
+}
+
+func (m *planMarkdown) foldedGroup(g group, current *plans.Current) {
+	m.printf("<details><summary>%s %s %s: %s</summary>\n\n", symbol(g.Host.Action), htmlCode(names(g.Names)), hostVerb(g.Host, len(g.Names)), totals(g.Host))
+	if now := m.runs(g, current); now != "" {
+		m.printf("%s\n\n", strings.Trim(now, " ()"))
+	}
+	if len(g.Names) > 8 {
+		m.printf("%s\n\n", codes(g.Names, 0))
+	}
+	m.bullets(g.Host)
+	m.folded(g)
+	m.printf("</details>\n\n")
+}
+
 func hostVerb(h plans.Host, n int) string {
 	var s string
 	switch h.Action {

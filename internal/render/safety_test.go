@@ -28,7 +28,7 @@ import (
 // What GitHub would make of text outside code.
 var (
 	live      = regexp.MustCompile(`@\w|#\d|\bGH-\d|\bgh-\d|https?:|www\.|\b[0-9a-f]{7,40}\b|:\w+:|\$|\[\^`)
-	ownHTML   = regexp.MustCompile(`^<details( open)?><summary>[^<>]*(<code>[^<>]*</code>)?</summary>\n$|^</details>\n$`)
+	ownHTML   = regexp.MustCompile(`^<details( open)?><summary>[^<>]*(<code>[^<>]*</code>[^<>]*)?</summary>\n$|^</details>\n$`)
 	ownInline = map[string]bool{"<sub>": true, "</sub>": true, "<br>": true}
 )
 
