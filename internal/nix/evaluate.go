@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,9 +31,17 @@ func (e *Evaluator) Evaluate(ctx context.Context, s Source, hosts []string, sink
 // Each is Evaluate that hands on every host's result as soon as it is there,
 // one at a time.
 func (e *Evaluator) Each(ctx context.Context, s Source, hosts []string, sink progress.Sink, take func(host string, one plans.Evaluation)) {
+	started := time.Now()
 	o, err := e.open(ctx, s)
+	var m *memory
+	var known map[string]plans.System
 	if err == nil {
-		if err = e.prepare(ctx, o); err != nil {
+		m = e.remember(ctx, o, started)
+		o.keeps = m != nil
+		if known = e.remembered(ctx, o, m, hosts); len(known) < len(hosts) || e.opts.Cache.Verify {
+			err = e.prepare(ctx, o)
+		}
+		if err != nil {
 			err = o.explain("", err)
 			o.close()
 		}
@@ -52,13 +61,16 @@ func (e *Evaluator) Each(ctx context.Context, s Source, hosts []string, sink pro
 		group errgroup.Group
 		whole = progress.For(sink, "")
 	)
+	if len(known) > 0 {
+		whole.Note(progress.Evaluate, fmt.Sprintf("%d of %d hosts read nothing that changed", len(known), len(hosts)))
+	}
 	group.SetLimit(e.opts.Workers)
 	for _, host := range hosts {
 		group.Go(func() error {
 			var one plans.Evaluation
 			// The failure is in the result; the reporter shows it.
 			_ = progress.For(sink, host).Do(progress.Evaluate, func() error {
-				one = e.one(ctx, o, host)
+				one = e.oneOf(ctx, o, m, known, host)
 				if one.Err != nil {
 					return one.Err
 				}
@@ -99,7 +111,22 @@ type wire struct {
 	} `json:"files"`
 }
 
-func (e *Evaluator) one(ctx context.Context, o *opened, host string) plans.Evaluation {
+// oneOf gives a host's known system, or evaluates it.
+func (e *Evaluator) oneOf(ctx context.Context, o *opened, m *memory, known map[string]plans.System, host string) plans.Evaluation {
+	kept, ok := known[host]
+	if ok && !e.opts.Cache.Verify {
+		return plans.Evaluation{System: kept}
+	}
+	one := e.one(ctx, o, m, host)
+	if ok && one.Err == nil {
+		if p := differs("host "+host, kept, one.System); p != nil {
+			return plans.Evaluation{Err: p}
+		}
+	}
+	return one
+}
+
+func (e *Evaluator) one(ctx context.Context, o *opened, m *memory, host string) plans.Evaluation {
 	if err := ctx.Err(); err != nil {
 		return plans.Evaluation{Err: &problem.Problem{Summary: fmt.Sprintf("host %s was not evaluated", host), Cause: err, Code: problem.Cancelled}}
 	}
@@ -134,6 +161,9 @@ func (e *Evaluator) one(ctx context.Context, o *opened, host string) plans.Evalu
 		w.System.Warnings[i] = clip(o.relative(harmless(text)), maxMessageLines, maxMessageBytes)
 	}
 	w.System.Partial = missing
+	if missing == "" {
+		m.keep(host, out, o.filesOf(&w), w.System.DrvPath, w.System.System)
+	}
 	return plans.Evaluation{System: w.System.System}
 }
 
@@ -166,6 +196,25 @@ func (o *opened) readFiles(w *wire) {
 		}
 		w.System.Users[name] = user
 	}
+}
+
+// filesOf lists the files of the repository that readFiles reads.
+func (o *opened) filesOf(w *wire) []string {
+	var files []string
+	add := func(file string) {
+		if rel, ok := o.inRepo(file); ok {
+			files = append(files, rel)
+		}
+	}
+	for _, file := range w.Files.Etc {
+		add(file)
+	}
+	for _, list := range w.Files.Keys {
+		for _, file := range list {
+			add(file)
+		}
+	}
+	return files
 }
 
 func (o *opened) absolute(file string) (string, bool) {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
 // Settings are a hive's own: Colmena's meta.
@@ -32,11 +34,18 @@ func (e *Evaluator) Hosts(ctx context.Context, s Source) (map[string]plans.Deplo
 
 // Hive is Hosts together with the hive's own settings.
 func (e *Evaluator) Hive(ctx context.Context, s Source) (Settings, map[string]plans.Deployment, error) {
+	started := time.Now()
 	o, err := e.open(ctx, s)
 	if err != nil {
 		return Settings{}, nil, err
 	}
 	defer o.close()
+	m := e.remember(ctx, o, started)
+	o.keeps = m != nil
+	kept, known := m.hive()
+	if known && !e.opts.Cache.Verify {
+		return kept.Settings, kept.Hosts, nil
+	}
 
 	if err := e.glance(ctx, o); err != nil {
 		return Settings{}, nil, o.explain("", err)
@@ -59,7 +68,17 @@ func (e *Evaluator) Hive(ctx context.Context, s Source) (Settings, map[string]pl
 		if err := json.Unmarshal(out.json, &all); err != nil {
 			return Settings{}, nil, fmt.Errorf("deployment settings of the hive: %w", err)
 		}
-		return all.Settings, all.Hosts, joinHosts(o.misnamed(all.Misnamed))
+		fresh := hiveFacts{all.Settings, all.Hosts}
+		if len(all.Misnamed) > 0 {
+			return all.Settings, all.Hosts, joinHosts(o.misnamed(all.Misnamed))
+		}
+		if known {
+			if p := differs("the hive", kept, fresh); p != nil {
+				return Settings{}, nil, p
+			}
+		}
+		m.keep("", out, nil, storepath.Path{}, fresh)
+		return all.Settings, all.Hosts, nil
 	}
 	if ctx.Err() != nil {
 		return Settings{}, nil, o.explain("", err)
@@ -78,6 +97,19 @@ func (e *Evaluator) Hive(ctx context.Context, s Source) (Settings, map[string]pl
 	hosts, failed := e.singly(ctx, o, list.Names)
 	maps.Copy(failed, o.misnamed(list.Misnamed))
 	return list.Settings, hosts, joinHosts(failed)
+}
+
+// hiveFacts are what is kept of a hive as a whole.
+type hiveFacts struct {
+	Settings Settings                    `json:"settings"`
+	Hosts    map[string]plans.Deployment `json:"hosts"`
+}
+
+// hive gives what was kept of a hive.
+func (m *memory) hive() (hiveFacts, bool) {
+	var kept hiveFacts
+	text, ok := m.find("")
+	return kept, ok && json.Unmarshal(text, &kept) == nil
 }
 
 // glance readies an evaluation of settings alone, which mostly needs no store.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/flotilla-nix/flotilla/internal/observe"
 )
 
 // maxOutput bounds what one evaluation may print.
@@ -24,6 +26,8 @@ func newMark() string { return "flotilla-" + rand.Text() + " " }
 type output struct {
 	json    []byte
 	servers []string // servers whose facts were read, sorted
+	notes   []string // what else of the facts and of the flake itself was read
+	seen    observe.Seen
 }
 
 // failure is an evaluation that ended with an error. Its messages are Nix's own, unchecked.
@@ -87,6 +91,7 @@ type messages struct {
 	failed  message
 	last    string
 	servers []string
+	notes   []string
 }
 
 func (m *messages) line(line string) {
@@ -112,8 +117,12 @@ func (m *messages) line(line string) {
 		m.last = msg.Msg
 	}
 	// eval.nix's own traces name servers; others lack the mark.
-	if name, ok := strings.CutPrefix(msg.Msg, "trace: "+m.mark); ok && !slices.Contains(m.servers, name) {
-		m.servers = append(m.servers, name)
+	if name, ok := strings.CutPrefix(msg.Msg, "trace: "+m.mark); ok {
+		if note, is := strings.CutPrefix(name, "/"); is { // no server is called so
+			m.notes = append(m.notes, note)
+		} else if !slices.Contains(m.servers, name) {
+			m.servers = append(m.servers, name)
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ type Options struct {
 	Workers  int           // processes at a time; 0: by cores and free memory
 	Memory   int64         // bytes that one evaluation may use; 0: its worker's share of the free memory
 	Timeout  time.Duration // limit of one evaluation; 0: 15 minutes
+	Cache    Cache
 }
 
 // Evaluator evaluates and builds with the Nix programs in PATH. It is safe for
@@ -47,6 +48,7 @@ type Evaluator struct {
 	limit int64 // bytes for one of several evaluations; 0: none
 	alone int64 // bytes for one by itself
 
+	ids   identities
 	crowd sync.RWMutex // held by every evaluation, and alone by one that needs all the memory
 }
 
@@ -60,6 +62,7 @@ func New(opts Options) *Evaluator {
 		opts.Workers = workers(runtime.GOMAXPROCS(0), free, opts.Memory)
 	}
 	e := &Evaluator{opts: opts, limit: opts.Memory, alone: opts.Memory}
+	e.ids.clocks, e.ids.results = map[string]bool{}, map[string][]byte{}
 	if opts.Memory <= 0 && free > 0 {
 		e.limit, e.alone = max(free/int64(opts.Workers), memoryPerWorker), free
 	}

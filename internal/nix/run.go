@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/flotilla-nix/flotilla/internal/observe"
 	"github.com/flotilla-nix/flotilla/internal/process"
 )
 
@@ -56,9 +57,17 @@ func (e *Evaluator) evalOnce(ctx context.Context, o *opened, attribute, host str
 	log := messages{mark: o.mark}
 	stdout := &limited{max: maxOutput}
 	command := process.Command{Program: "nix-instantiate", Args: args, Dir: o.tool, Env: e.environment(o), Stdout: stdout, Line: log.line}
+	var watch *observe.Watch
+	if o.keeps {
+		command, watch = e.watched(command)
+	}
 	command, err := bounded(command, memory)
 	if err == nil {
 		_, err = process.Run(ctx, command)
+	}
+	seen := observe.Seen{Doubt: "it was not watched"}
+	if watch != nil {
+		seen = watch.End()
 	}
 	if stdout.over {
 		return output{}, &failure{cause: errTooMuch}
@@ -66,7 +75,7 @@ func (e *Evaluator) evalOnce(ctx context.Context, o *opened, attribute, host str
 	if err != nil {
 		return output{}, &failure{message: log.failed, last: log.last, memory: memory, cause: missingNix(err)}
 	}
-	return output{json: stdout.Bytes(), servers: log.readServers()}, nil
+	return output{json: stdout.Bytes(), servers: log.readServers(), notes: log.notes, seen: seen}, nil
 }
 
 // bounded has a program refused more than so many bytes of memory; 0 is no

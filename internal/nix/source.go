@@ -44,6 +44,7 @@ type opened struct {
 	roots []string // folders under which evaluation sees the files of dir
 	flake *flake   // nil: the hive is a file
 	blind bool     // evaluates without a store of its own
+	keeps bool     // results are kept: what evaluations look at has to be known
 }
 
 // open checks s and writes our expressions and the facts to a new folder.

@@ -1,13 +1,13 @@
 # The options deployment.*: Colmena's names, types and defaults. Only the
 # address of a host that has a server is that of the server.
-{ servers }: name: { lib, ... }:
+server: name: { lib, ... }:
 let
   inherit (lib) mkOption types;
   option = type: default: description: mkOption { inherit type default description; };
   # by their names of many years; the youngest has a fallback
   count = (types.ints or { unsigned = types.int; }).unsigned;
   words = types.listOf types.str;
-  server = servers.${name};
+  own = server name;
 
   key = { name, config, ... }: {
     options = {
@@ -35,7 +35,7 @@ in
   _file = "deployment options";
   options.deployment = {
     targetHost = option (types.nullOr types.str)
-      (if !(servers ? ${name}) then name else if server.ipv4 or "" != "" then server.ipv4 else server.ipv6 or null)
+      (if own == null then name else if own.ipv4 or "" != "" then own.ipv4 else own.ipv6 or null)
       "Address for SSH: by default that of the server with the host's name, else the host's name.";
     targetPort = option (types.nullOr count) null "Port for SSH; null: as flotilla.yaml says.";
     targetUser = option (types.nullOr types.str) "root" "User for SSH; where it is not set, flotilla.yaml says who.";

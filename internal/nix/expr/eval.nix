@@ -18,7 +18,7 @@ let
   inherit (words) byName fail list;
 
   # Each file is read when somebody looks into that server, and not before.
-  fleet.servers = listToAttrs (map
+  known = listToAttrs (map
     (file:
       let name = substring 0 (stringLength file - 5) file; in
       {
@@ -26,8 +26,12 @@ let
         value = trace "${mark}${name}" (fromJSON (readFile (/. + "${given.facts}/${file}")));
       })
     (attrNames (readDir (/. + given.facts))));
+  # Whoever looks into the set may depend on all the names in it.
+  fleet.servers = words.note "names" known;
+  # For our own options, which ask for one of them.
+  server = name: words.note "has ${name}" (known.${name} or null);
 
-  open = { written, pure }: import ./hive.nix { inherit words fleet written pure; inherit (given) file; };
+  open = { written, pure }: import ./hive.nix { inherit words fleet server written pure; inherit (given) file; };
   hive =
     if given.lock == null then open { written = import (/. + given.file); pure = false; }
     else import ./flake.nix { inherit words fleet open; inherit (given) lock; };

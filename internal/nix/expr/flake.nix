@@ -16,7 +16,7 @@ let
   # What a node's source is: a path in the store, or a folder of another node's.
   sourceOf = key: node:
     if node.within == null then
-      (if node.path != "" then node.info // { outPath = stored node.path; }
+      (if node.path != "" then (if key == "" then mapAttrs (name: words.note "self ${name}") node.info else node.info) // { outPath = stored node.path; }
       else fail { inherit (node.missing) message hint; input = key; })
     else
       let

@@ -1,6 +1,7 @@
 # A Colmena hive: its settings, its hosts, and each host's configuration.
 { words # words.nix
 , fleet # facts, as hosts and hive get them
+, server # name → facts of one server, or null
 , file # of the hive, as a string
 , written # what the file, or the flake's output, holds
 , pure # of a flake: no <nixpkgs>, and nixpkgs for a stated platform
@@ -162,7 +163,7 @@ let
     in
     evalConfig ({
       system = pkgs.set.stdenv.hostPlatform.system or pkgs.set.system or builtins.currentSystem;
-      modules = [ (import ./deployment.nix fleet name) (import ./keys.nix name) ]
+      modules = [ (import ./deployment.nix server name) (import ./keys.nix name) ]
         ++ (if pkgs.own then [ (packagesModule pkgs.set) ] else [ ])
         ++ (if modern && !checked then [{ _module.check = false; }] else [ ])
         ++ (if hive ? defaults then modulesOf hive.defaults else [ ])

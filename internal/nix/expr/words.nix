@@ -17,6 +17,9 @@ rec {
     };
   fail = problem: throw "${mark}${toJSON (wrong problem)}";
 
+  # Tells the caller what was read beside files, once it is.
+  note = what: value: builtins.trace "${mark}/${what}" value;
+
   kind = value: { lambda = "function"; int = "number"; float = "number"; bool = "truth value"; }.${typeOf value} or (typeOf value);
   list = words: builtins.concatStringsSep ", " words;
   byName = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
