@@ -64,6 +64,9 @@ func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 	r.Files = bounded(append(files(explained(old), explained(new)), generatedFiles(old.Units, new.Units)...))
 	r.access = r.access || slices.ContainsFunc(r.Files, func(f plans.File) bool { return f.Path == "sudoers" })
 	r.Reboot = reboot(old.Boot, new.Boot)
+	if r.Reboot != "" && volatile(new.Keys) {
+		r.Notes = append(r.Notes, "a reboot takes the deployment keys below /run: a deploy puts them back, and so does flotilla deploy --goal keys")
+	}
 	r.Settings = settings(old, new)
 	r.Items = items(old, new)
 	r.sshd(old, new)

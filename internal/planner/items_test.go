@@ -130,11 +130,27 @@ func TestDeploymentKeys(t *testing.T) {
 	}{
 		{nil, with, []string{"deployment key create tls path=>/run/keys/tls user=>root permissions=>0600 source=>keyFile by api.service,web.service"}},
 		{with, changed, []string{"deployment key update tls permissions=0600>0640 by api.service,web.service"}},
-		{with, nil, []string{"deployment key destroy tls by api.service,web.service"}},
+		{with, nil, []string{"deployment key destroy tls by api.service,web.service" + "its file /run/keys/tls stays on the host"}},
 		{with, with, nil},
 	} {
 		if diff := cmp.Diff(c.want, lines(items(at(c.old), at(c.new)))); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// A reboot takes the keys that lie in memory.
+func TestRebootTakesKeys(t *testing.T) {
+	keys := map[string]plans.KeyFacts{"a": {Path: "/run/keys/a"}, "b": {Path: "/var/keys/b"}}
+	for kernel, want := range map[string]bool{"": false, "/nix/store/00000000000000000000000000000000-linux": true} {
+		h := compare(t, Known{}, func(s *plans.System) {
+			s.Keys = keys
+			if kernel != "" {
+				s.Boot.Kernel = kernel
+			}
+		})
+		if got := slices.ContainsFunc(h.Notes, func(n string) bool { return strings.HasPrefix(n, "a reboot takes the deployment keys") }); got != want {
+			t.Errorf("kernel %q, reboot %q: %q", kernel, h.Reboot, h.Notes)
 		}
 	}
 }

@@ -50,6 +50,9 @@ func deploymentKeys(old, new plans.System) []plans.Item {
 		if item.Action == plans.Destroy {
 			key = old.Keys[item.Name]
 		}
+		if item.Action == plans.Destroy {
+			list[i].Note = "its file " + key.Path + " stays on the host"
+		}
 		own := item.Name + "-key.service"
 		list[i].UsedBy = slices.DeleteFunc(secretUsers(new, nil, key.Path, own), func(unit string) bool { return unit == own || unit == item.Name+"-key.path" })
 	}
@@ -105,4 +108,14 @@ func (f *forecast) secretUnits(old, new plans.Services) {
 			f.put(unit, plans.EffectReload, plans.Unsure, "if the secret "+name+" changed in its file")
 		}
 	}
+}
+
+// volatile tells whether a reboot takes some of the keys.
+func volatile(keys map[string]plans.KeyFacts) bool {
+	for _, key := range keys {
+		if strings.HasPrefix(key.Path, "/run/") {
+			return true
+		}
+	}
+	return false
 }
