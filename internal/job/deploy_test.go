@@ -146,10 +146,17 @@ func TestReviewed(t *testing.T) {
 	planted := r.open("planted")
 	header := forge.Header{Kind: "plan", Version: 1, Fleet: "acme", Environment: "acme", Commit: planted.head, Data: plans.PackDigests(plans.Digests(changes(t, planted.head, "db").This), 60_000)}
 	r.api.PutComment(planted.number, "mallory", header.String()+"\nAll is well.")
+	staging := r.open("staging") // planned, but not for this environment
+	r.plan(changes(t, staging.head, "db"))
+	r.run(r.onPull(staging).with("environment", "staging")).want(problem.OK)
+	other := r.open("other") // planned, but not for this fleet
+	r.write("other/flotilla.yaml", "fleet: other\n")
+	r.plan(changes(t, other.head, "db"))
+	r.run(r.onPull(other).with("fleet-dir", "other", "environment", "acme")).want(problem.OK)
 	before := open("before", "web-3")
 	merge(before)
 	base := r.api.AddCommit("main", "Deployed")
-	for _, p := range []*pull{good, stale, unplanned, planted} {
+	for _, p := range []*pull{good, stale, unplanned, planted, staging, other} {
 		merge(p)
 	}
 	elsewhere := open("elsewhere", "web-4")
@@ -166,7 +173,7 @@ func TestReviewed(t *testing.T) {
 	if len(seen.Direct) != 1 || seen.Direct[0].Commit != head || seen.Direct[0].Subject != "Pushed" || seen.Direct[0].Author != "octocat" {
 		t.Errorf("direct: %+v", seen.Direct)
 	}
-	why := map[int]string{stale.number: "its plan is of commit", unplanned.number: "no plan", planted.number: "no plan"}
+	why := map[int]string{stale.number: "its plan is of commit", unplanned.number: "no plan", planted.number: "no plan", staging.number: "no plan", other.number: "no plan"}
 	for _, u := range seen.Unplanned {
 		if !strings.Contains(u.Why, why[u.Number]) || why[u.Number] == "" {
 			t.Errorf("unplanned: %+v", u)

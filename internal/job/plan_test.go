@@ -480,6 +480,9 @@ func TestHostileText(t *testing.T) {
 	if _, err := os.Stat(outside); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("wrote through a link: %v", err)
 	}
+	if info, err := os.Lstat(filepath.Join(r.dir, "flotilla-plan.json")); err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		t.Errorf("the plan's file: %v, %v", info, err)
+	}
 	if comment, header := r.note(p.number); header.Commit != p.head {
 		t.Errorf("header %+v of %s", header, comment.Body)
 	}
