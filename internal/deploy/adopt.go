@@ -40,7 +40,7 @@ type Adopted struct {
 func (f *Flow) Adopt(ctx context.Context, opts AdoptOptions) (Adopted, error) {
 	a := Adopted{Result: plans.Result{Version: plans.Version, Command: "adopt", Started: f.now().UTC()}}
 	err := f.adopt(ctx, opts, &a)
-	f.conclude(&a.Result, err)
+	f.conclude(&a.Result, err, nil)
 	return a, err
 }
 

@@ -56,29 +56,65 @@ func (f *Flow) Deploy(ctx context.Context, opts Options) (plans.Result, error) {
 	d := &deployment{flow: f, opts: opts}
 	d.result = plans.Result{Version: plans.Version, Command: "deploy", Started: f.now().UTC()}
 	err := d.run(ctx)
-	f.conclude(&d.result, err)
+	f.conclude(&d.result, err, opts.Draining)
 	return d.result, err
 }
 
 func (d *deployment) run(ctx context.Context) error {
-	w, err := d.flow.open(ctx)
+	var nobody *hold
+	early, stop := nobody.until(ctx, d.opts.Draining)
+	defer stop()
+	w, err := d.flow.open(early)
 	if err != nil {
-		return err
+		return interrupted(early, err)
 	}
 	defer w.close()
 	d.work = w
-	if err := d.read(ctx, w); err != nil {
-		return err
+	if err := d.read(early, w); err != nil {
+		return interrupted(early, err)
 	}
 	d.evaluator = d.flow.evaluator(d.tree.Fleet.Evaluation, filepath.Join(w.dir, "roots"))
-	return d.flow.locked(ctx, d.client, d.opts.LockTimeout, func(lock *hold) error {
-		d.lock = lock
+	begun := false
+	err = d.flow.locked(early, d.client, d.opts.LockTimeout, func(lock *hold) error {
+		d.lock, begun = lock, true
 		return d.deploy(ctx)
 	})
+	if !begun {
+		return interrupted(early, err)
+	}
+	return err
 }
 
 // deploy is what happens under the fleet's lock.
 func (d *deployment) deploy(ctx context.Context) error {
+	early, stop := d.lock.until(ctx, d.opts.Draining)
+	defer stop()
+	if err := d.foresee(early); err != nil || d.result.Superseded != "" {
+		return interrupted(early, err)
+	}
+	before := d.facts()
+	if err := d.expand(ctx); err != nil {
+		return err
+	}
+	if err := d.meet(early, unknown(before)); err != nil {
+		return interrupted(early, err)
+	}
+	if err := d.rollout(ctx); err != nil {
+		return err
+	}
+	if err := d.lock.check(); err != nil {
+		return err
+	}
+	if plans.CodeOf(outcomes(d.result.Hosts)) == problem.OK {
+		return d.contract(ctx)
+	}
+	d.leaveInPlace()
+	return nil
+}
+
+// foresee is all that changes nothing: what is there, whether it may be done,
+// and the building of what depends on no unknown fact, before anything is bought.
+func (d *deployment) foresee(ctx context.Context) error {
 	// Waiting for the lock may have taken long, and so may building.
 	if over, err := d.superseded(ctx); over || err != nil {
 		return err
@@ -96,39 +132,23 @@ func (d *deployment) deploy(ctx context.Context) error {
 	if err := d.approve(ctx); err != nil {
 		return err
 	}
-	// What depends on no unknown fact is built before anything is bought.
 	if err := d.evaluateAndBuild(ctx); err != nil {
 		return err
 	}
-	if over, err := d.superseded(ctx); over || err != nil {
-		return err
-	}
-	before := d.facts()
-	if err := d.expand(ctx); err != nil {
-		return err
-	}
+	_, err := d.superseded(ctx)
+	return err
+}
+
+// meet makes the acquaintance of what was made, and builds what reads its
+// addresses.
+func (d *deployment) meet(ctx context.Context, again bool) error {
 	if err := d.reach(ctx); err != nil {
 		return err
 	}
-	if err := d.welcome(ctx); err != nil {
+	if err := d.welcome(ctx); err != nil || !again {
 		return err
 	}
-	if unknown(before) {
-		if err := d.evaluateAndBuild(ctx); err != nil {
-			return err
-		}
-	}
-	if err := d.rollout(ctx); err != nil {
-		return err
-	}
-	if err := d.lock.check(); err != nil {
-		return err
-	}
-	if plans.CodeOf(outcomes(d.result.Hosts)) == problem.OK {
-		return d.contract(ctx)
-	}
-	d.leaveInPlace()
-	return nil
+	return d.evaluateAndBuild(ctx)
 }
 
 // read gets the revision and its flotilla.yaml.
@@ -300,27 +320,27 @@ func (d *deployment) rollout(ctx context.Context) error {
 		return err
 	}
 	defer hands.close(ctx)
-	watching, stop := context.WithCancel(ctx)
+	early, stop := d.lock.until(ctx, d.opts.Draining)
 	defer stop()
-	results := rollout.Run(ctx, rollout.Waves(policy.Waves, tags), d.flow.tellingEnds(rollout.Steps{
+	results := rollout.Run(ctx, rollout.Waves(policy.Waves, tags), d.flow.tellingEnds(d.flow.leaving(early, d.lock, rollout.Steps{
 		Prepare: hands.prepare,
 		Switch:  hands.switchTo,
-	}), rollout.Options{
+	})), rollout.Options{
 		MaxParallel:    policy.MaxParallel,
 		MaxUnavailable: policy.MaxUnavailable,
 		OnFailure:      policy.OnFailure,
-		Draining:       either(watching, d.opts.Draining, d.lock.lost()),
+		Draining:       early.Done(),
 	})
 	d.result.Hosts = append(results, d.result.Hosts...) // those that were left out come last
 	return nil
 }
 
-// conclude fills in what a result ends with.
-func (f *Flow) conclude(result *plans.Result, err error) {
+// conclude fills in what a result ends with. draining may be nil.
+func (f *Flow) conclude(result *plans.Result, err error, draining <-chan struct{}) {
 	result.Duration = f.now().Sub(result.Started)
 	result.Resources = append([]plans.ResourceResult{}, result.Resources...) // in JSON [] and not null
 	result.Hosts = append([]plans.HostResult{}, result.Hosts...)
-	result.ExitCode = plans.CodeOf(outcomes(result.Hosts))
+	result.ExitCode = codeOf(result.Hosts, draining)
 	if err != nil {
 		result.ExitCode = problem.Worse(result.ExitCode, problem.CodeOf(err))
 		result.Failure = problem.Text(err)

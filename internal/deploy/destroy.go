@@ -29,7 +29,7 @@ type DestroyOptions struct {
 func (f *Flow) Destroy(ctx context.Context, opts DestroyOptions) (plans.Result, error) {
 	result := plans.Result{Version: plans.Version, Command: "destroy", Started: f.now().UTC()}
 	err := f.destroy(ctx, opts, &result)
-	f.conclude(&result, err)
+	f.conclude(&result, err, opts.Draining)
 	return result, err
 }
 

@@ -62,9 +62,11 @@ func newHands(d *deployment) (*hands, error) {
 func (h *hands) close(ctx context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var freeing sync.WaitGroup
 	for _, hand := range h.open {
-		hand.release(ctx)
+		freeing.Go(func() { hand.release(ctx, h.d.flow) })
 	}
+	freeing.Wait()
 	_ = h.pusher.Close()
 }
 
@@ -91,7 +93,7 @@ func (h *hands) prepare(ctx context.Context, name string) *plans.HostResult {
 		h.mu.Unlock()
 		return nil
 	}
-	a.release(ctx)
+	a.release(ctx, h.d.flow)
 	a.result.Duration = time.Since(a.started)
 	return &a.result
 }
@@ -224,7 +226,7 @@ func (h *hands) switchTo(ctx context.Context, name string) plans.HostResult {
 	delete(h.open, name)
 	h.mu.Unlock()
 	h.activate(ctx, a)
-	a.release(ctx)
+	a.release(ctx, h.d.flow)
 	return a.result
 }
 
@@ -278,11 +280,11 @@ func (h *hands) tell(ctx context.Context, a *hand, change func(*fleet.Published)
 }
 
 // release frees the host's lock, also after a cancel.
-func (a *hand) release(ctx context.Context) {
+func (a *hand) release(ctx context.Context, f *Flow) {
 	if a.unlock == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	ctx, cancel := f.afterwards(ctx)
 	defer cancel()
 	if err := a.unlock(ctx); err != nil {
 		a.result.Warnings = append(a.result.Warnings, "the host's lock was not freed: "+oneLine(err))

@@ -48,7 +48,7 @@ func (d *deployment) expand(ctx context.Context) error {
 		return nil
 	}
 	desired, actual := d.infrastructure()
-	if err := d.lock.check(); err != nil {
+	if err := d.lock.confirm(ctx); err != nil {
 		return err
 	}
 	ctx, stop := d.lock.until(ctx, d.opts.Draining)
@@ -74,6 +74,9 @@ func (d *deployment) expand(ctx context.Context) error {
 func (d *deployment) contract(ctx context.Context) error {
 	if !d.provisions() {
 		return nil
+	}
+	if err := d.lock.confirm(ctx); err != nil {
+		return err
 	}
 	ctx, stop := d.lock.until(ctx, d.opts.Draining)
 	defer stop()

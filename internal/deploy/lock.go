@@ -23,6 +23,8 @@ const (
 	askAgain = 5 * time.Second
 	// askOver is how often one who waits asks whether the holder's job is over.
 	askOver = 15 * time.Second
+	// confirmLock bounds a look at the lock.
+	confirmLock = 5 * time.Second
 	// tellEvery is how often one who waits says so.
 	tellEvery = 30 * time.Second
 )
@@ -39,8 +41,41 @@ type locker interface {
 // hold is the fleet's lock in our hands. A nil one is that of a fleet without
 // a provider, which has none: it is never lost.
 type hold struct {
-	gone chan struct{} // closed when the lock is no longer ours
-	why  error         // set before gone is closed
+	once sync.Once
+	gone chan struct{}                   // closed when the lock is no longer ours
+	why  error                           // set before gone is closed
+	look func(ctx context.Context) error // tells whether it is still ours; nil: nobody can
+}
+
+// lose tells everybody that the lock is no longer ours.
+func (h *hold) lose(cause error) {
+	h.once.Do(func() {
+		h.why = &problem.Problem{
+			Summary: "the fleet's lock was lost, so nothing more was begun", Cause: cause,
+			Hints: []string{"Somebody broke it, or the provider could not be reached for too long. See who works on the fleet now (flotilla unlock shows it), then run this again: it goes on from what exists."},
+			Code:  problem.Refused,
+		}
+		close(h.gone)
+	})
+}
+
+// confirm looks at the provider whether the lock is still ours, before
+// something is begun that must not be done by two: who broke it may be at work
+// long before the next renewal. Where the provider does not answer, the
+// renewal decides.
+func (h *hold) confirm(ctx context.Context) error {
+	if h == nil {
+		return nil
+	}
+	if err := h.check(); err != nil || h.look == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, confirmLock)
+	defer cancel()
+	if err := h.look(ctx); isLost(err) {
+		h.lose(err)
+	}
+	return h.check()
 }
 
 // lost is closed when the lock is no longer ours.
@@ -96,12 +131,21 @@ func (f *Flow) holding(ctx context.Context, l locker, timeout time.Duration, do 
 	if err != nil {
 		return err
 	}
-	h := &hold{gone: make(chan struct{})}
+	id := taken.ID
+	h := &hold{gone: make(chan struct{}), look: func(ctx context.Context) error {
+		now, is, err := l.ReadLock(ctx)
+		if err == nil && (!is || now.ID != id) {
+			err = &hetzner.LockLostError{Lock: fleet.Lock{ID: id}, Now: now}
+		}
+		return err
+	}}
 	ended := make(chan struct{})
 	var renewing sync.WaitGroup
-	renewing.Go(func() { taken = h.renew(context.WithoutCancel(ctx), l, taken, ended, fleetTTL) })
+	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	renewing.Go(func() { taken = h.renew(lasting, l, taken, ended, fleetTTL) })
 	err = do(h)
 	close(ended)
+	stop() // a renewal that hangs must not keep the lock from being given back
 	renewing.Wait()
 	if why := h.check(); why != nil {
 		if !errors.Is(err, why) {
@@ -181,15 +225,12 @@ func (h *hold) renew(ctx context.Context, l locker, held fleet.Lock, ended <-cha
 		renewed, err := l.RenewLock(asking, held, ttl)
 		cancel()
 		switch {
+		case ctx.Err() != nil:
+			return held
 		case err == nil:
 			held, good = renewed, time.Now().Add(ttl)
 		case isLost(err) || time.Now().After(good):
-			h.why = &problem.Problem{
-				Summary: "the fleet's lock was lost, so nothing more was begun", Cause: err,
-				Hints: []string{"Somebody broke it, or the provider could not be reached for too long. See who works on the fleet now (flotilla unlock shows it), then run this again: it goes on from what exists."},
-				Code:  problem.Refused,
-			}
-			close(h.gone)
+			h.lose(err)
 			return held
 		}
 	}
@@ -197,7 +238,7 @@ func (h *hold) renew(ctx context.Context, l locker, held fleet.Lock, ended <-cha
 
 // free gives the lock back, also after a cancel.
 func (f *Flow) free(ctx context.Context, l locker, held fleet.Lock) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	ctx, cancel := f.afterwards(ctx)
 	defer cancel()
 	if err := l.ReleaseLock(ctx, held); err != nil {
 		progress.For(f.Sink, "").Note(progress.Lock, fmt.Sprintf("the fleet's lock was not freed, it ends by itself in %s: %s", fleetTTL, oneLine(err)))
@@ -249,20 +290,6 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-// either is closed when one of two channels is, or ctx ends.
-func either(ctx context.Context, a, b <-chan struct{}) <-chan struct{} {
-	both := make(chan struct{})
-	go func() {
-		defer close(both)
-		select {
-		case <-ctx.Done():
-		case <-a:
-		case <-b:
-		}
-	}()
-	return both
 }
 
 // holder tells who has the lock that could not be taken. Something else of the

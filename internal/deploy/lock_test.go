@@ -293,27 +293,6 @@ func TestUnlock(t *testing.T) {
 	}
 }
 
-func TestEither(t *testing.T) {
-	closed := make(chan struct{})
-	close(closed)
-	for name, c := range map[string][2]<-chan struct{}{"first": {closed, nil}, "second": {nil, closed}} {
-		select {
-		case <-either(t.Context(), c[0], c[1]):
-		case <-time.After(5 * time.Second):
-			t.Errorf("%s: not closed", name)
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	both := either(ctx, nil, nil)
-	select {
-	case <-both:
-		t.Error("closed by nothing")
-	default:
-	}
-	cancel()
-	<-both
-}
-
 // The lock of a job that GitHub says is over is not waited for; who cannot be
 // asked is taken to be alive.
 func TestLockOfAJobThatIsOver(t *testing.T) {

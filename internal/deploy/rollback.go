@@ -34,7 +34,7 @@ type RollbackOptions struct {
 func (f *Flow) Rollback(ctx context.Context, opts RollbackOptions) (plans.Result, error) {
 	result := plans.Result{Version: plans.Version, Command: "rollback", Started: f.now().UTC(), By: f.By, Reason: opts.Reason, DryRun: opts.DryRun}
 	err := f.rollback(ctx, opts, &result)
-	f.conclude(&result, err)
+	f.conclude(&result, err, opts.Draining)
 	return result, err
 }
 
@@ -47,7 +47,18 @@ func (f *Flow) rollback(ctx context.Context, opts RollbackOptions, result *plans
 		defer done()
 		return v.rollback(ctx, opts, result)
 	}
-	return f.lockedView(ctx, opts.On, opts.LockTimeout, func(v *view) error { return v.rollback(ctx, opts, result) })
+	var nobody *hold
+	early, stop := nobody.until(ctx, opts.Draining)
+	defer stop()
+	begun := false
+	err := f.lockedView(early, opts.On, opts.LockTimeout, func(v *view) error {
+		begun = true
+		return v.rollback(ctx, opts, result)
+	})
+	if !begun {
+		return interrupted(early, err)
+	}
+	return err
 }
 
 func (v *view) rollback(ctx context.Context, opts RollbackOptions, result *plans.Result) error {
@@ -99,15 +110,15 @@ func (v *view) rollback(ctx context.Context, opts RollbackOptions, result *plans
 		tags[host] = d.Tags
 	}
 	policy := v.tree.Fleet.Rollout
-	watching, stop := context.WithCancel(ctx)
+	early, stop := v.lock.until(ctx, opts.Draining)
 	defer stop()
-	result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), v.flow.tellingEnds(rollout.Steps{
+	result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), v.flow.tellingEnds(v.flow.leaving(early, v.lock, rollout.Steps{
 		Prepare: func(context.Context, string) *plans.HostResult { return nil },
 		Switch: func(ctx context.Context, name string) plans.HostResult {
 			return v.rollbackHost(ctx, name, targets[name], opts)
 		},
-	}), rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure,
-		Draining: either(watching, opts.Draining, v.lock.lost()),
+	})), rollout.Options{MaxParallel: policy.MaxParallel, MaxUnavailable: policy.MaxUnavailable, OnFailure: policy.OnFailure,
+		Draining: early.Done(),
 	})
 	return nil
 }
@@ -183,7 +194,7 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, o
 	}
 	a := &hand{unlock: unlock}
 	defer func() {
-		a.release(ctx)
+		a.release(ctx, v.flow)
 		result.Warnings = append(result.Warnings, a.result.Warnings...)
 	}()
 	told, err := host.Settle(ctx)
@@ -244,7 +255,7 @@ func (f *Flow) Release(ctx context.Context, on fleet.Selector, lockTimeout time.
 		}
 		return nil
 	})
-	f.conclude(&result, err)
+	f.conclude(&result, err, nil)
 	return result, err
 }
 

@@ -188,7 +188,7 @@ func (f *Flow) publish(ctx context.Context, client *hetzner.Client, account flee
 		return nil
 	}
 	// What a host runs is told also when the run was cancelled.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	ctx, cancel := f.afterwards(ctx)
 	defer cancel()
 	return client.Publish(ctx, server.ID, p)
 }

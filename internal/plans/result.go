@@ -52,11 +52,12 @@ type HostResult struct {
 	Runs       storepath.Path `json:"runs"`  // read back at the end; zero: could not be read
 	Boots      storepath.Path `json:"boots"` // boot default, read back at the end
 	Generation int            `json:"generation"`
-	Commit     string         `json:"commit,omitempty"`  // a rollback's: the revision whose system it went back to
-	Held       bool           `json:"held,omitempty"`    // deploys leave it alone until it is released
-	Reason     string         `json:"reason,omitempty"`  // why it is not deployed
-	Log        []string       `json:"log,omitempty"`     // last lines of the activation or the failing check
-	Settled    string         `json:"settled,omitempty"` // what an earlier run had left, and how it was ended
+	Commit     string         `json:"commit,omitempty"`    // a rollback's: the revision whose system it went back to
+	NotBegun   bool           `json:"not_begun,omitempty"` // failed, because nothing was done to it at all
+	Held       bool           `json:"held,omitempty"`      // deploys leave it alone until it is released
+	Reason     string         `json:"reason,omitempty"`    // why it is not deployed
+	Log        []string       `json:"log,omitempty"`       // last lines of the activation or the failing check
+	Settled    string         `json:"settled,omitempty"`   // what an earlier run had left, and how it was ended
 	Warnings   []string       `json:"warnings,omitempty"`
 	Checks     []CheckResult  `json:"checks,omitempty"`
 	Pushed     Pushed         `json:"pushed"`

@@ -154,5 +154,5 @@ func (r *run) why() string {
 
 // notBegun is the result of a host that nothing was done to.
 func notBegun(host, why string) *plans.HostResult {
-	return &plans.HostResult{Host: host, Outcome: fleet.Failed, Reason: "not begun: " + why}
+	return &plans.HostResult{Host: host, Outcome: fleet.Failed, NotBegun: true, Reason: "not begun: " + why}
 }
