@@ -12,7 +12,7 @@ func newActionCommand(s *shell) *cobra.Command {
 		Short: "Run as a GitHub action: the event or the input command says what to do",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			code, err := job.Run(cmd.Context(), job.Surroundings{Getenv: s.getenv, Out: s.out, Draining: s.draining})
+			code, err := job.Run(cmd.Context(), job.Surroundings{Getenv: s.getenv, Out: s.out, Draining: s.draining, Cache: s.cache()})
 			s.code = code
 			if err != nil {
 				return &reportedError{err: err}

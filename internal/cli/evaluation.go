@@ -15,6 +15,8 @@ func (s *shell) evaluationFlags(f *pflag.FlagSet) {
 	f.IntVar(&s.evaluation.Workers, "workers", 0, "hosts evaluated at a time (default: by cores and free memory)")
 	f.Var((*memory)(&s.evaluation.Memory), "worker-memory", "memory for evaluating one host: 1536MiB, 2GiB (default: its share of the free memory)")
 	f.DurationVar(&s.evaluation.Timeout, "worker-timeout", 0, "time for evaluating one host (default 15m)")
+	f.BoolVar(&s.noCache, "no-cache", false, "neither use nor keep results of evaluations (FLOTILLA_CACHE is their folder)")
+	f.BoolVar(&s.verifyCache, "verify-cache", false, "evaluate anyway, and fail where a kept result differs")
 }
 
 // checkEvaluation refuses bounds within which nothing can be evaluated.

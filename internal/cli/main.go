@@ -34,12 +34,18 @@ type shell struct {
 	events   string // text, json
 	draining <-chan struct{}
 
-	evaluation fleet.Evaluation // zero: as flotilla.yaml says
-	code       problem.Code     // exit code of a command that ended without an error
+	noCache     bool
+	verifyCache bool
+	evaluation  fleet.Evaluation // zero: as flotilla.yaml says
+	code        problem.Code     // exit code of a command that ended without an error
 }
 
 // Main runs the program and gives its exit code.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	if len(args) > 0 && args[0] == watchWord {
+		_, _ = fmt.Fprintln(errOut, becomes(args))
+		return int(problem.Failed)
+	}
 	s := &shell{in: in, out: out, err: errOut, getenv: os.Getenv}
 	ctx, stop := s.signals()
 	defer stop()
@@ -201,7 +207,7 @@ func (s *shell) flow(sink progress.Sink) (*deploy.Flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &deploy.Flow{Dir: dir, Getenv: s.getenv, Sink: sink, By: by(s.getenv), Evaluation: s.evaluation}, nil
+	return &deploy.Flow{Dir: dir, Getenv: s.getenv, Sink: sink, By: by(s.getenv), Evaluation: s.evaluation, Cache: s.cache()}, nil
 }
 
 // open gives the flow and the hosts that --on names.

@@ -40,6 +40,7 @@ type Flow struct {
 	By     string              // who runs this, for locks and records
 	Now    func() time.Time    // the clock; nil: time.Now
 
+	Cache      nix.Cache        // results of evaluations; its Proposed is set here
 	Evaluation fleet.Evaluation // what is not zero beats the evaluation section of flotilla.yaml
 	Fetch      repo.Remote      // where commits come from that a shallow clone lacks; zero: nowhere
 
@@ -252,6 +253,7 @@ func (f *Flow) evaluator(bounds fleet.Evaluation, roots string) *nix.Evaluator {
 		Workers: cmp.Or(f.Evaluation.Workers, bounds.Workers),
 		Memory:  cmp.Or(f.Evaluation.Memory, bounds.Memory),
 		Timeout: cmp.Or(f.Evaluation.Timeout, bounds.Timeout),
+		Cache:   f.Cache,
 	})
 }
 

@@ -67,6 +67,9 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 		return plans.Plan{}, err
 	}
 	defer w.close()
+	if opts.untrusted() {
+		f = f.proposed()
+	}
 	p := &planning{flow: f, work: w, opts: opts}
 	if err := p.read(ctx); err != nil {
 		return plans.Plan{}, err

@@ -20,6 +20,7 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/deploy"
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/forge"
+	"github.com/flotilla-nix/flotilla/internal/nix"
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/progress"
@@ -32,6 +33,7 @@ type Surroundings struct {
 	Getenv   func(string) string
 	Out      io.Writer // the job's log
 	Draining <-chan struct{}
+	Cache    nix.Cache // results of evaluations
 	// Flow replaces what carries commands out; nil: deploy.Flow over the workspace.
 	Flow func(dir, by string, sink progress.Sink) Flow
 	// Wait waits between tries at GitHub; nil: a timer.
@@ -156,7 +158,7 @@ func (j *job) newFlow() Flow {
 		return j.Flow(j.dir, j.GitHub.By(), j.sink)
 	}
 	return &deploy.Flow{
-		Dir: j.dir, Getenv: j.Getenv, Sink: j.sink, By: j.GitHub.By(), Secret: j.runner.Mask,
+		Dir: j.dir, Getenv: j.Getenv, Sink: j.sink, By: j.GitHub.By(), Secret: j.runner.Mask, Cache: j.Cache,
 		Fetch: repo.Remote{URL: j.GitHub.Server + "/" + j.GitHub.Repository, Token: j.Token},
 		Run:   j.GitHub.Run(), RunURL: j.GitHub.RunURL(), RunOver: j.runOver, CancelGrace: time.Second,
 	}
