@@ -23,7 +23,7 @@ func (r *Runner) inputs(job *Job) error {
 	job.PlanWorkflow = cmp.Or(in("plan-workflow"), "plan.yml")
 	job.Token = secret.New(in("token"))
 	for name, to := range map[string]*bool{
-		"retry-bad": &job.RetryBad, "dry-run": &job.DryRun, "confirm": &job.Confirm, "chatops": &job.ChatOps,
+		"retry-bad": &job.RetryBad, "accept-running": &job.AcceptRunning, "dry-run": &job.DryRun, "confirm": &job.Confirm, "chatops": &job.ChatOps,
 	} {
 		if err := boolean(name, in(name), false, to); err != nil {
 			return err

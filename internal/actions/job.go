@@ -26,10 +26,12 @@ type Job struct {
 	LockTimeout                                  time.Duration // how long to wait for the fleet's lock
 
 	RetryBad bool
-	DryRun   bool // rollback: only say what it would go back to
-	Confirm  bool // deploy what no pull request showed
-	Comment  bool // keep comments on pull requests
-	ChatOps  bool // obey comments
+	// AcceptRunning deploys to hosts that run something else than their boot default.
+	AcceptRunning bool
+	DryRun        bool // rollback: only say what it would go back to
+	Confirm       bool // deploy what no pull request showed
+	Comment       bool // keep comments on pull requests
+	ChatOps       bool // obey comments
 
 	Environment    string // "": the fleet's name
 	EnvironmentURL string

@@ -26,7 +26,7 @@ func (j *job) deploy(ctx context.Context) (problem.Code, error) {
 	result, err := j.flow.Deploy(ctx, deploy.Options{
 		Head: j.Head, On: j.on, Only: deploy.Only(j.Only), RetryBad: j.RetryBad,
 		AllowDestroy: j.AllowDestroy, AllowLockout: j.AllowLockout, Rebuild: j.Rebuild, Replace: j.Replace,
-		LockTimeout: j.LockTimeout, Draining: j.Draining,
+		LockTimeout: j.LockTimeout, Draining: j.Draining, AcceptRunning: j.AcceptRunning,
 		Reviews: r.read(), Confirm: j.Confirm, Superseded: j.superseded(),
 	})
 	tell(result)
