@@ -8,10 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -20,125 +18,6 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/progress"
 )
-
-// fleets is a repository that a test fills with the real git.
-type fleets struct {
-	t   *testing.T
-	dir string
-}
-
-func newFleets(t *testing.T) fleets {
-	t.Helper()
-	f := fleets{t, t.TempDir()}
-	f.git("init", "-q", "-b", "main")
-	return f
-}
-
-func (f fleets) git(args ...string) string {
-	f.t.Helper()
-	git := exec.CommandContext(f.t.Context(), "git", append([]string{"-c", "user.name=Ada", "-c", "user.email=ada@example.com"}, args...)...) //nolint:gosec // words of the test
-	git.Dir = f.dir
-	out, err := git.CombinedOutput()
-	if err != nil {
-		f.t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// commit writes files and commits everything.
-func (f fleets) commit(files map[string]string) string {
-	f.t.Helper()
-	for name, text := range files {
-		file := filepath.Join(f.dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
-			f.t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	f.git("add", "-A")
-	f.git("commit", "-q", "--allow-empty", "-m", "Edit")
-	return f.git("rev-parse", "HEAD")
-}
-
-// pullRequest commits files on a branch and gives the test merge commit.
-func (f fleets) pullRequest(files map[string]string) string {
-	f.t.Helper()
-	f.git("checkout", "-q", "-B", "pr", "main")
-	f.commit(files)
-	f.git("checkout", "-q", "-B", "merge", "main")
-	f.git("merge", "-q", "--no-ff", "-m", "Merge", "pr")
-	merge := f.git("rev-parse", "HEAD")
-	f.git("checkout", "-q", "main")
-	return merge
-}
-
-// listener counts who connects to it.
-type listener struct {
-	net.Listener
-	heard atomic.Int32
-}
-
-func listen(t *testing.T) *listener {
-	t.Helper()
-	inner, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &listener{Listener: inner}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			l.heard.Add(1)
-			_ = conn.Close()
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		serving.Wait()
-	})
-	return l
-}
-
-// environment is a Getenv that keeps what it was asked for.
-type environment struct {
-	mu    sync.Mutex
-	vars  map[string]string
-	asked []string
-}
-
-func (e *environment) get(name string) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !slices.Contains(e.asked, name) {
-		e.asked = append(e.asked, name)
-	}
-	return e.vars[name]
-}
-
-// onlyAsked checks that no other name was looked up.
-func (e *environment) onlyAsked(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range e.asked {
-		if !slices.Contains(names, name) {
-			t.Errorf("%s was looked up", name)
-		}
-	}
-}
-
-func nixPath(t *testing.T) string {
-	t.Helper()
-	dir, err := filepath.Abs("../nix/testdata/nixpkgs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "nixpkgs=" + dir
-}
 
 const reviewedFleet = `fleet: acme
 provider: {hetzner: {token: {env: HCLOUD_TOKEN}, poll_interval: 10ms}}
@@ -351,78 +230,6 @@ func TestSeveralFleets(t *testing.T) {
 	if problem.CodeOf(err) != problem.Usage || !strings.Contains(problem.Text(err), "leads out of the repository") {
 		t.Errorf("%v", err)
 	}
-}
-
-// Secrets are never a matter of infrastructure, which comes from the head; and
-// what is added to Fleet comes from the base until somebody decides otherwise.
-func TestWhatComesFromTheHead(t *testing.T) {
-	var base, head fleet.Fleet
-	filled := reflect.ValueOf(&head).Elem()
-	for i := range filled.NumField() {
-		fill(filled.Field(i))
-	}
-	got := reflect.ValueOf(preview(base, head))
-	fromHead := []string{"Name", "Hive", "Networks", "SSHKeys", "Servers", "Firewalls", "PlacementGroups", "Volumes", "PrimaryIPs", "LoadBalancers", "Moved"}
-	for i := range got.NumField() {
-		field := got.Type().Field(i)
-		if taken := !got.Field(i).IsZero(); taken != slices.Contains(fromHead, field.Name) {
-			t.Errorf("%s is taken from the head: %v", field.Name, taken)
-		}
-		if slices.Contains(fromHead, field.Name) && holds(field.Type, reflect.TypeFor[fleet.EnvRef](), map[reflect.Type]bool{}) {
-			t.Errorf("%s comes from the head and names a secret", field.Name)
-		}
-	}
-	base.Name = "base"
-	if f := preview(base, head); f.Name != "base" {
-		t.Errorf("name %q", f.Name)
-	}
-}
-
-// fill makes a value that is not zero.
-func fill(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString("x")
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				fill(v.Field(i))
-			}
-		}
-	case reflect.Int, reflect.Int64:
-		v.SetInt(1)
-	default:
-		panic("fill " + v.Kind().String())
-	}
-}
-
-// holds tells whether a value of a type can have one of another in it.
-func holds(in, wanted reflect.Type, seen map[reflect.Type]bool) bool {
-	if in == wanted {
-		return true
-	}
-	if seen[in] {
-		return false
-	}
-	seen[in] = true
-	switch in.Kind() {
-	case reflect.Struct:
-		for i := range in.NumField() {
-			if holds(in.Field(i).Type, wanted, seen) {
-				return true
-			}
-		}
-	case reflect.Map, reflect.Slice, reflect.Pointer, reflect.Array:
-		return holds(in.Elem(), wanted, seen)
-	default:
-	}
-	return false
 }
 
 // A revision that is compared with itself is evaluated once.
