@@ -20,25 +20,55 @@ func (m *resultMarkdown) comment(r plans.Result) {
 	m.superseded(r)
 	m.unreviewed(r)
 	m.asked(r)
-	var fine []string
-	var bad []plans.HostResult
-	for _, h := range r.Hosts {
-		if well(h.Outcome) {
-			fine = append(fine, h.Host)
-		} else {
-			bad = append(bad, h)
-		}
-	}
-	m.hostTable(r, bad[:min(len(bad), m.limit(many*3))])
-	if n := len(bad) - m.limit(many*3); n > 0 {
-		m.printf("and %d more that are **not** well\n\n", n)
-	}
-	if len(fine) > 0 {
-		m.printf("As wanted: %s\n\n", m.names(fine))
-	}
+	fine, bad := byWell(r.Hosts)
+	m.badTable(r, bad)
+	m.fineHosts(r, fine)
 	m.leftovers(r)
 	m.nextSteps(bad)
 	m.footer(r)
+}
+
+// badTable names each host that is not well, and why.
+func (m *resultMarkdown) badTable(r plans.Result, bad []plans.HostResult) {
+	if len(bad) == 0 {
+		return
+	}
+	m.printf("| Host | Outcome | Why |\n|---|---|---|\n")
+	for i, h := range bad {
+		if n := m.limit(many * 3); i == n && i < len(bad)-1 {
+			m.b.WriteString(row(fmt.Sprintf("and %d more", len(bad)-i), "that are **not** well", ""))
+			break
+		}
+		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), why(h, r.DryRun, maxName)))
+	}
+	m.printf("\n")
+}
+
+// fineHosts names the hosts that are well, those of a rollback by the commit
+// that they went back to.
+func (m *resultMarkdown) fineHosts(r plans.Result, fine []plans.HostResult) {
+	var commits []string
+	hosts := map[string][]string{}
+	for _, h := range fine {
+		if _, known := hosts[h.Commit]; !known {
+			commits = append(commits, h.Commit)
+		}
+		hosts[h.Commit] = append(hosts[h.Commit], h.Host)
+	}
+	for i, commit := range commits {
+		if n := m.limit(12); i == n && i < len(commits)-1 {
+			m.printf("and hosts of %d more commits\n\n", len(commits)-i)
+			break
+		}
+		what := "As wanted"
+		switch {
+		case commit != "" && r.DryRun:
+			what = "Would go back to " + code(shortCommit(commit))
+		case commit != "":
+			what = "Back to " + code(shortCommit(commit))
+		}
+		m.printf("%s: %s\n\n", what, m.names(hosts[commit]))
+	}
 }
 
 // leftovers is the infrastructure that is not as wanted.

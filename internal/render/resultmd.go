@@ -46,7 +46,7 @@ func (m *resultMarkdown) result(r plans.Result) {
 	m.superseded(r)
 	m.unreviewed(r)
 	m.asked(r)
-	m.hostTable(r, r.Hosts)
+	m.hosts(r)
 	m.infrastructure(r)
 	m.notWell(r.Hosts)
 	if left := settled(r.Hosts); len(left) > 0 {
@@ -211,6 +211,33 @@ func outcomeMarkdown(o fleet.Outcome) string {
 // tableReason cuts a reason in the table of hosts; below it stands in full.
 const tableReason = 72
 
+// openHosts is up to how many hosts that are well are shown openly.
+const openHosts = 20
+
+// hosts shows hosts in their order; where many are well, those apart.
+func (m *resultMarkdown) hosts(r plans.Result) {
+	fine, bad := byWell(r.Hosts)
+	if len(fine) <= openHosts {
+		m.hostTable(r, r.Hosts)
+		return
+	}
+	m.hostTable(r, bad)
+	m.printf("<details><summary>%s that are as wanted</summary>\n\n", plural(len(fine), "host"))
+	m.hostTable(r, fine)
+	m.printf("</details>\n\n")
+}
+
+func byWell(hosts []plans.HostResult) (fine, bad []plans.HostResult) {
+	for _, h := range hosts {
+		if well(h.Outcome) {
+			fine = append(fine, h)
+		} else {
+			bad = append(bad, h)
+		}
+	}
+	return fine, bad
+}
+
 func (m *resultMarkdown) hostTable(r plans.Result, hosts []plans.HostResult) {
 	if len(hosts) == 0 {
 		return
@@ -232,7 +259,7 @@ func (m *resultMarkdown) hostTable(r plans.Result, hosts []plans.HostResult) {
 		if h.Runs.IsZero() && !r.DryRun {
 			runs = "*unknown*"
 		}
-		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), pushed(h.Pushed), why(h, r.DryRun)))
+		m.b.WriteString(row(code(h.Host), outcomeMarkdown(h.Outcome), runs, generation, duration(h.Duration), pushed(h.Pushed), why(h, r.DryRun, tableReason)))
 	}
 	for _, ok := range []bool{false, true} {
 		if n := skipped[ok]; n > 0 {
@@ -256,7 +283,7 @@ func pushed(p plans.Pushed) string {
 
 // why is the last cell of a host's line: why it is not well, or what it went
 // back to.
-func why(h plans.HostResult, dry bool) string {
+func why(h plans.HostResult, dry bool, width int) string {
 	var parts []string
 	if h.Commit != "" && well(h.Outcome) && !dry {
 		parts = append(parts, "back to "+code(shortCommit(h.Commit)))
@@ -264,7 +291,7 @@ func why(h plans.HostResult, dry bool) string {
 	if h.Held {
 		parts = append(parts, "held")
 	}
-	if reason := inline(cut(oneLine(h.Reason), tableReason)); reason != "" {
+	if reason := inline(cut(oneLine(h.Reason), width)); reason != "" {
 		parts = append(parts, reason)
 	}
 	return strings.Join(parts, ", ")
