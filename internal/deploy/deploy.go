@@ -41,6 +41,7 @@ type deployment struct {
 	systems   map[string]plans.System
 	keys      map[string][]generation.Key // deployment.keys; a host that has none has an empty list
 	targets   *targets
+	held      *heldHosts // nil: the fleet's lock is enough
 	reviewed  *reviewing // nil: nothing was held against reviews
 	result    plans.Result
 }
@@ -89,6 +90,7 @@ func (d *deployment) run(ctx context.Context) error {
 func (d *deployment) deploy(ctx context.Context) error {
 	early, stop := d.lock.until(ctx, d.opts.Draining)
 	defer stop()
+	defer func() { d.held.free(ctx, d.flow) }()
 	if err := d.foresee(early); err != nil || d.result.Superseded != "" {
 		return interrupted(early, err)
 	}
@@ -127,6 +129,9 @@ func (d *deployment) foresee(ctx context.Context) error {
 		return err
 	}
 	if err := d.checkReach(); err != nil {
+		return err
+	}
+	if err := d.lockHosts(ctx); err != nil {
 		return err
 	}
 	if err := d.approve(ctx); err != nil {

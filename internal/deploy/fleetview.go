@@ -24,7 +24,8 @@ type view struct {
 	tags     map[string][]string         // of all hosts
 	hosts    map[string]plans.Deployment // selected
 	targets  *targets
-	lock     *hold // nil: only looks
+	held     *heldHosts // nil: the fleet's lock is enough
+	lock     *hold      // nil: only looks
 	warnings []string
 }
 

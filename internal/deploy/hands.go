@@ -115,7 +115,9 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 	// The lock comes first: what another run has in hand must not be settled
 	// under it.
 	var waited string
-	if a.unlock, waited, err = lock(ctx, a.host, a.name, h.d.flow); err != nil {
+	if held, ok := h.d.held.take(a.name); ok {
+		a.host, a.unlock, waited = held.host, held.unlock, held.waited
+	} else if a.unlock, waited, err = lock(ctx, a.host, a.name, h.d.flow, 0); err != nil {
 		return false, err
 	}
 	told, err := a.host.Settle(ctx)
@@ -164,28 +166,6 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 		return true, nil
 	}
 	return false, h.push(ctx, a, state)
-}
-
-// lock takes the host's lock. One that is held is waited for as long as a dead
-// holder's lasts: who is alive renews it meanwhile and keeps it. waited says
-// that there was one; whether it ended well or died, its lock does not tell.
-func lock(ctx context.Context, host *generation.Host, name string, f *Flow) (unlock func(context.Context) error, waited string, err error) {
-	deadline := time.Now().Add(lockTTL + 5*time.Second)
-	var told time.Time
-	for {
-		unlock, err := host.Lock(ctx, f.By, lockTTL)
-		if problem.CodeOf(err) != problem.Refused || time.Now().After(deadline) {
-			return unlock, waited, err
-		}
-		if time.Since(told) >= tellEvery {
-			progress.For(f.Sink, name).Note(progress.Lock, oneLine(err)+"; waiting in case its holder is dead")
-			told = time.Now()
-		}
-		waited = "another run had the host's lock; this one went on when that had ended or was dead"
-		if err := pause(ctx, 3*time.Second); err != nil {
-			return nil, waited, err
-		}
-	}
 }
 
 // push copies the closure, after a look at the free space.

@@ -112,6 +112,16 @@ func (v *view) rollback(ctx context.Context, opts RollbackOptions, result *plans
 	policy := v.tree.Fleet.Rollout
 	early, stop := v.lock.until(ctx, opts.Draining)
 	defer stop()
+	if v.client == nil {
+		v.held, err = v.flow.holdHosts(early, slices.Collect(maps.Keys(targets)), opts.LockTimeout, func(name string) (*generation.Host, error) {
+			host, _, err := v.host(name)
+			return host, err
+		})
+		if err != nil {
+			return interrupted(early, err)
+		}
+		defer v.held.free(ctx, v.flow)
+	}
 	result.Hosts = rollout.Run(ctx, rollout.Waves(policy.Waves, tags), v.flow.tellingEnds(v.flow.leaving(early, v.lock, rollout.Steps{
 		Prepare: func(context.Context, string) *plans.HostResult { return nil },
 		Switch: func(ctx context.Context, name string) plans.HostResult {
@@ -188,11 +198,13 @@ func (v *view) rollbackHost(ctx context.Context, name string, to fleet.Record, o
 	if err != nil {
 		return fail(err)
 	}
-	unlock, waited, err := lock(ctx, host, name, v.flow)
-	if err != nil {
+	held, ok := v.held.take(name)
+	if ok {
+		host = held.host
+	} else if held.unlock, held.waited, err = lock(ctx, host, name, v.flow, 0); err != nil {
 		return fail(err)
 	}
-	a := &hand{unlock: unlock}
+	a, waited := &hand{unlock: held.unlock}, held.waited
 	defer func() {
 		a.release(ctx, v.flow)
 		result.Warnings = append(result.Warnings, a.result.Warnings...)
