@@ -93,8 +93,12 @@ func run(ctx context.Context, s Surroundings, runner *actions.Runner) (problem.C
 	if err := j.prepare(sink); err != nil {
 		return problem.OK, err
 	}
+	j.trustCache()
 	j.queue = forge.NewQueue(ctx, forge.QueueOptions{Grace: s.Grace, Wait: s.Wait})
 	code, err := j.carryOut(ctx)
+	if j.Cache.Dir != "" {
+		j.giveBack(j.Cache.Dir)
+	}
 	_ = sink.Close()
 	j.settle(ctx)
 	return code, err

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/flotilla-nix/flotilla/internal/actions"
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -85,11 +84,7 @@ func (j *job) write(name string, write func(io.Writer) error) error {
 	if err != nil {
 		return &problem.Problem{Summary: "cannot write " + name, Cause: err}
 	}
-	if info, err := os.Stat(j.workspace); err == nil && os.Geteuid() == 0 {
-		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-			_ = os.Chown(path, int(owner.Uid), int(owner.Gid)) // a comfort for later steps
-		}
-	}
+	j.giveBack(path)
 	return nil
 }
 
