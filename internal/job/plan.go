@@ -35,8 +35,12 @@ func (j *job) plan(ctx context.Context) (problem.Code, error) {
 		return problem.OK, nil
 	}
 	merged := j.Branch != "" && j.GitHub.Ref == "refs/heads/"+j.Branch
+	base := j.Base
+	if base == "" && !merged && j.Event != "pull_request" {
+		base = j.Branch // a branch that somebody planned by hand: its own parents are its author's choice
+	}
 	plan, err := j.flow.Plan(ctx, deploy.PlanOptions{
-		Base: j.Base, Head: j.Head, On: j.on, Only: deploy.Only(j.Only), Rebuild: j.Rebuild, Replace: j.Replace,
+		Base: base, Head: j.Head, On: j.on, Only: deploy.Only(j.Only), Rebuild: j.Rebuild, Replace: j.Replace,
 		Untrusted: !merged, Fork: j.Pull.Fork,
 	})
 	if err != nil {
