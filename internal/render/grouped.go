@@ -116,12 +116,26 @@ func (g *Grouped) Close() error {
 		return err
 	}
 	g.done = true
+	g.flush()
+	return err
+}
+
+// Flush writes what is still kept, for the end of a part of the work: what is
+// printed next would else stand before it.
+func (g *Grouped) Flush() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.done {
+		g.flush()
+	}
+}
+
+func (g *Grouped) flush() {
 	for _, k := range slices.SortedFunc(maps.Keys(g.kept), func(a, b stepKey) int {
 		return cmp.Or(cmp.Compare(a.host, b.host), cmp.Compare(a.step, b.step))
 	}) {
 		g.writeIfRelayed(k, "")
 	}
-	return err
 }
 
 func (g *Grouped) keep(k stepKey, e progress.Event, text string, relayed bool) {

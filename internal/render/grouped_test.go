@@ -36,6 +36,7 @@ func TestGrouped(t *testing.T) {
 		_ = db.Do(progress.Confirm, func() error { return errTest("no answer\nfrom 10.0.0.1") })
 		db.Ended(progress.Verify, "rolled-back: no answer")
 		progress.For(g, "aux").Log(progress.Look, "never ended")
+		g.Flush()
 		progress.For(g, "quiet").Note(progress.Look, "is left out")
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
@@ -70,12 +71,12 @@ db     confirm   failed: no answer
 00:00:40  verify    rolled-back: no answer
 ::TOKEN::
 ::endgroup::
-quiet  look      is left out
 ::group::host aux
 ::stop-commands::TOKEN
 00:00:40  look      | never ended
 ::TOKEN::
 ::endgroup::
+quiet  look      is left out
 `
 		got := tokenLine.ReplaceAllString(out.String(), "TOKEN")
 		got = strings.Replace(got, "in 40s", "done, 40s", 1)
