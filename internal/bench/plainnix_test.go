@@ -81,7 +81,7 @@ func (h *hive) names() []string {
 // full is the product's: deployment settings, derivations and all review facts.
 func (h *hive) full(on ...string) ended {
 	h.t.Helper()
-	args := []string{"eval", "--format", "json"}
+	args := []string{"eval", "--no-cache", "--format", "json"}
 	if len(on) > 0 {
 		args = append(args, "--on", strings.Join(on, ","))
 	}

@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Vars = append(env.Vars, "LAB_ENDPOINT="+endpoint, "LAB_TOKEN="+labToken,
-				"EXAMPLE="+dir, "NIX_PATH=nixpkgs="+tree,
+				"EXAMPLE="+dir, "FLOTILLA_CACHE="+filepath.Join(env.WorkDir, ".cache"), "NIX_PATH=nixpkgs="+tree,
 				"NIX_CONFIG="+strings.Join([]string{"build-users-group =", "sandbox = false", "substituters =", "experimental-features = nix-command flakes"}, "\n"),
 				"GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.com",
 				"GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.com")
