@@ -2,12 +2,15 @@ package forge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/go-github/v66/github"
 
 	"github.com/flotilla-nix/flotilla/internal/problem"
 )
+
+const anotherRun = "push a commit, or close the pull request and open it again."
 
 // Rerun runs the newest run of a workflow again that was for this event and
 // head commit, and gives the attempt that began. workflow is the file's name,
@@ -22,10 +25,16 @@ func (c *Client) Rerun(ctx context.Context, workflow, event, sha string) (Run, e
 		return last, err == nil && (last.Attempt > run.Attempt || !last.Over()), err
 	}
 	anew, err := once(ctx, c, func() (Run, error) { return c.runAgain(ctx, run) }, begun)
-	if IsDenied(err) { // GitHub's answer too when somebody else was faster
-		if last, yes, lookup := begun(); lookup == nil && yes {
-			return last, nil
-		}
+	if !IsDenied(err) {
+		return anew, err
+	}
+	// GitHub's answer too when somebody else was faster, and for old runs.
+	if last, yes, lookup := begun(); lookup == nil && yes {
+		return last, nil
+	}
+	var p *problem.Problem
+	if errors.As(err, &p) {
+		p.Hints = append(p.Hints, "GitHub runs a run again for 30 days and up to 50 times. After that "+anotherRun)
 	}
 	return anew, err
 }
@@ -50,7 +59,7 @@ func (c *Client) newestRun(ctx context.Context, workflow, event, sha string) (Ru
 	if len(runs) == 0 {
 		return Run{}, &problem.Problem{
 			Summary: fmt.Sprintf("the workflow %q has no run for %s at commit %.12s that could be run again", workflow, event, sha),
-			Hints:   []string{"Push a commit, or close the pull request and open it again: both start it."},
+			Hints:   []string{"To start it " + anotherRun},
 		}
 	}
 	return runOf(runs[0]), nil

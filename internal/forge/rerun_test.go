@@ -33,7 +33,7 @@ func TestRerun(t *testing.T) {
 		t.Errorf("runs: %+v", runs)
 	}
 	_, err := f.client.Rerun(t.Context(), "plan.yml", "pull_request", "0123456789abcdef")
-	wantProblem(t, err, "Push a commit, or close the pull request and open it again")
+	wantProblem(t, err, "To start it push a commit, or close the pull request and open it again.")
 	_, err = f.client.Rerun(t.Context(), "plan.yml", "push", f.begin)
 	wantProblem(t, err, "no run for push")
 	_, err = f.client.Rerun(t.Context(), "other.yml", "push", f.begin)
@@ -48,6 +48,11 @@ func TestRerunWithoutPermission(t *testing.T) {
 	if wantProblem(t, err, "Write `actions: write` under `permissions:`"); !forge.IsDenied(err) {
 		t.Errorf("not denied: %v", err)
 	}
+	f = rerunnable(t, "write")
+	f.inject(github.Fault{Method: "POST", Status: 403, Message: "Unable to retry this workflow run because it was created over a month ago"})
+	_, err = f.rerun()
+	wantProblem(t, err, "over a month ago")
+	wantProblem(t, err, "for 30 days and up to 50 times. After that push a commit")
 	f = rerunnable(t, "")
 	_, err = f.rerun()
 	wantProblem(t, err, "Write `actions: read` under `permissions:`")
