@@ -39,7 +39,7 @@ func (d Digest) String() string {
 		}
 		text += " [" + strings.Join(risks, ", ") + "]"
 	}
-	return text
+	return oneLine(text)
 }
 
 // Digests gives what parts of a plan show, one digest for each subject, sorted.
@@ -189,15 +189,15 @@ func verbOf(e Effect) string {
 func userDigest(u User) []string {
 	var list []string
 	put := func(text string) { list = append(list, "user "+u.Name+" "+text) }
-	switch {
-	case u.Action == Create:
+	if u.Action == Destroy {
+		put("removed")
+		return list
+	}
+	if u.Action == Create {
 		put("created")
 		if !u.System {
 			put("kind normal user")
 		}
-	case u.Action == Destroy:
-		put("removed")
-		return list
 	}
 	for _, k := range u.KeysAdded {
 		put("key " + oneLine(k) + " added")
