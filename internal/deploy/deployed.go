@@ -31,12 +31,12 @@ type deployedTrees struct {
 // of the revisions from the deployed to the merged one declares it; a server
 // may also be as its own deployed revision, and what an unfinished deploy has
 // left in place as an older one.
-func (v *view) driftedResources(ctx context.Context, w *workspace, opts DriftOptions, d *plans.Drift) error {
+func (v *view) driftedResources(ctx context.Context, w *workspace, opts DriftOptions, d *plans.Drift) {
 	trees := v.deployed(ctx, w, opts.Deployed, d)
 	d.Looked.Account = true
 	if !trees.known && emptyAccount(v.account) {
 		d.Notes = append(d.Notes, plans.Gap{Subject: "account", Text: "Nothing of this fleet exists at the provider: it was not deployed yet."})
-		return nil
+		return
 	}
 	if trees.known {
 		d.Deployed = trees.newest.Revision
@@ -48,7 +48,7 @@ func (v *view) driftedResources(ctx context.Context, w *workspace, opts DriftOpt
 	if len(found) > 0 {
 		var err error
 		if found, err = trees.between(ctx, w, opts.On, found); err != nil {
-			return err
+			d.Missing = append(d.Missing, gap("history since the deployed revision", err))
 		}
 	}
 	found = trees.byOwn(ctx, opts.On, found)
@@ -60,7 +60,6 @@ func (v *view) driftedResources(ctx context.Context, w *workspace, opts DriftOpt
 	if !trees.known && len(found) > 0 {
 		d.Notes = append(d.Notes, plans.Gap{Subject: "account", Text: "No label tells which revision is deployed, so what exists is held against the merged one: what waits for a deploy shows as drift."})
 	}
-	return nil
 }
 
 // deployed finds the revisions that labels, or the caller, name. One that cannot
@@ -126,18 +125,22 @@ func (t *deployedTrees) differences(ctx context.Context, on fleet.Selector, to t
 
 // between holds what differs against the revisions after the newest deployed
 // one: labels do not tell of a deploy of the infrastructure alone, nor of what
-// the infrastructure was brought to before hosts were rolled back.
+// the infrastructure was brought to before hosts were rolled back. With an error
+// what is left may still be as one of the revisions that could not be read.
 func (t *deployedTrees) between(ctx context.Context, w *workspace, on fleet.Selector, found []plans.Resource) ([]plans.Resource, error) {
 	file := filepath.Join(t.view.tree.Prefix, configFile)
 	commit := t.view.tree.Revision.Commit
 	for range maxBetween {
+		if commit == t.newest.Revision.Commit || len(found) == 0 {
+			return found, nil
+		}
 		parent, err := w.repo.FirstParent(ctx, commit)
-		if err != nil || parent == "" || commit == t.newest.Revision.Commit || len(found) == 0 {
-			return found, nil //nolint:nilerr // a shallow clone ends here, and that much was looked at
+		if err != nil || parent == "" {
+			return found, err
 		}
 		changed, err := w.repo.Changed(ctx, parent, commit)
 		if err != nil {
-			return nil, err
+			return found, err
 		}
 		if slices.Contains(changed, file) {
 			if old, err := w.export(ctx, plans.Revision{Commit: parent}); err == nil && !old.Empty {

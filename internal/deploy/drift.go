@@ -111,9 +111,7 @@ func (v *view) drift(ctx context.Context, w *workspace, opts DriftOptions) (plan
 	}
 	v.offServers(opts.On, &d)
 	if v.client != nil && opts.Only != OnlyHosts {
-		if err := v.driftedResources(ctx, w, opts, &d); err != nil {
-			return d, err
-		}
+		v.driftedResources(ctx, w, opts, &d)
 	}
 	if opts.Only != OnlyInfra {
 		if len(v.hosts) > 0 {
