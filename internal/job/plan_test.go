@@ -325,24 +325,24 @@ func TestEnterpriseServer(t *testing.T) {
 // TestPlanOfTheBranch: what is merged is trusted, another branch is not.
 func TestPlanOfTheBranch(t *testing.T) {
 	r := start(t)
-	trusted := false
+	trusted, base := false, ""
 	r.flow.onPlan = func(o deploy.PlanOptions) (plans.Plan, error) {
-		trusted = !o.Untrusted
+		trusted, base = !o.Untrusted, o.Base
 		return changes(t, o.Head), nil
 	}
 	e := r.onDispatch("plan", r.begin, "command", "plan")
 	r.run(e).want(problem.OK)
-	if !trusted {
-		t.Error("the default branch is not trusted")
+	if !trusted || base != "" {
+		t.Errorf("the default branch: trusted %v, base %q", trusted, base)
 	}
 	e.ref = "refs/heads/topic"
 	r.run(e).want(problem.OK)
-	if trusted {
-		t.Error("another branch is trusted")
+	if trusted || base != "main" {
+		t.Errorf("another branch: trusted %v, base %q", trusted, base)
 	}
 	r.run(r.onPull(r.open("main-2")).with("branch", "main-2")).want(problem.OK)
-	if trusted {
-		t.Error("a pull request is trusted")
+	if trusted || base == "main-2" {
+		t.Errorf("a pull request: trusted %v, base %q", trusted, base)
 	}
 }
 

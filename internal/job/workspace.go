@@ -14,12 +14,31 @@ import (
 // trustCache leaves out a cache inside of the checkout: whoever opens a pull
 // request could put results there.
 func (j *job) trustCache() {
-	inside, err := filepath.Rel(j.workspace, j.Cache.Dir)
-	if j.Cache.Dir == "" || err != nil || !filepath.IsLocal(inside) {
+	if j.Cache.Dir == "" {
+		return
+	}
+	inside, err := filepath.Rel(realPath(j.workspace), realPath(j.Cache.Dir))
+	if err != nil || !filepath.IsLocal(inside) {
 		return
 	}
 	j.Cache = nix.Cache{}
 	j.runner.Notice(fmt.Sprintf("FLOTILLA_CACHE is not used: %s lies in the checkout, which a pull request can write", inside))
+}
+
+// realPath is the absolute path without links, as far down as it exists.
+func realPath(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	up, name := filepath.Split(path)
+	if up == path {
+		return path
+	}
+	return filepath.Join(realPath(up), name)
 }
 
 // giveBack hands what this job made to whom the workspace belongs to: later
