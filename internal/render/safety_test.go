@@ -215,31 +215,31 @@ func seeds(t testing.TB) []string {
 }
 
 func FuzzHostile(f *testing.F) {
-	for _, s := range seeds(f) {
-		f.Add(s, "plain words", false)
-		f.Add("plain words "+s+" and more", s, true)
+	plansOf := []string{"one-line", "failed-evaluation", "pending-held", "replaced-server", "all-kinds", "fleet"}
+	resultsOf := []string{"health-rolled-back", "settled", "infra-failure", "unreviewed", "rollback-held"}
+	for i, s := range seeds(f) {
+		for n := range 3 { // each string in half of the plans and results
+			f.Add(s, "plain words", false, uint8(i+n))
+			f.Add("plain words "+s+" and more", s, true, uint8(i+n))
+		}
 	}
-	f.Fuzz(func(t *testing.T, a, b string, enums bool) {
+	f.Fuzz(func(t *testing.T, a, b string, enums bool, which uint8) {
 		if len(a)+len(b) > 2000 {
 			return // large inputs prove nothing more and are slow
 		}
-		for _, c := range []string{"one-line", "failed-evaluation", "pending-held", "replaced-server", "all-kinds", "fleet"} {
-			var p plans.Plan
-			load(t, "testdata/"+c+"/plan.json", &p)
-			poison(reflect.ValueOf(&p.This).Elem(), a, enums)
-			poison(reflect.ValueOf(&p).Elem(), b, false)
-			for i := range p.This.Hosts {
-				poison(reflect.ValueOf(&p.This.Hosts[i]).Elem(), a, enums)
-			}
-			renderPlan(t, p)
+		var p plans.Plan
+		load(t, "testdata/"+plansOf[int(which)%len(plansOf)]+"/plan.json", &p)
+		poison(reflect.ValueOf(&p.This).Elem(), a, enums)
+		poison(reflect.ValueOf(&p).Elem(), b, false)
+		for i := range p.This.Hosts {
+			poison(reflect.ValueOf(&p.This.Hosts[i]).Elem(), a, enums)
 		}
-		for _, c := range []string{"health-rolled-back", "settled", "infra-failure", "unreviewed", "rollback-held"} {
-			var r plans.Result
-			load(t, "testdata/"+c+"/result.json", &r)
-			poison(reflect.ValueOf(&r).Elem(), a, enums)
-			r.Failure = b
-			renderResult(t, r)
-		}
+		renderPlan(t, p)
+		var r plans.Result
+		load(t, "testdata/"+resultsOf[int(which)%len(resultsOf)]+"/result.json", &r)
+		poison(reflect.ValueOf(&r).Elem(), a, enums)
+		r.Failure = b
+		renderResult(t, r)
 		renderRest(t, a, b)
 	})
 }
