@@ -51,7 +51,7 @@ type hand struct {
 }
 
 func newHands(d *deployment) (*hands, error) {
-	pusher, err := closure.NewPusher(closure.Local{}, closure.Options{})
+	pusher, err := closure.NewPusher(closure.Local{}, closure.Options{Dir: d.work.dir})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,8 @@ func (h *hands) close(ctx context.Context) {
 		freeing.Go(func() { hand.release(ctx, h.d.flow) })
 	}
 	freeing.Wait()
-	_ = h.pusher.Close()
+	// A push that was left behind has a hold of it.
+	_ = soon(ctx, h.d.flow.CancelGrace, h.pusher.Close, func() error { return nil })
 }
 
 // prepare connects, settles what an earlier run left, looks, locks and pushes.

@@ -47,7 +47,7 @@ func (p *planning) build(ctx context.Context, plan *plans.Plan) {
 	if err != nil {
 		m.warn("hosts", "They were not asked what they lack: "+oneLine(err))
 	}
-	pusher, err := closure.NewPusher(closure.Local{}, closure.Options{})
+	pusher, err := closure.NewPusher(closure.Local{}, closure.Options{Dir: p.work.dir})
 	if err != nil {
 		m.warn("hosts", oneLine(err))
 		return
