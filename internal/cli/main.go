@@ -102,7 +102,7 @@ func (s *shell) signals() (context.Context, func()) {
 
 // drainTime is how long hosts in hand have after the first interrupt before
 // everything is cancelled; a GitHub runner kills the job soon after its signal.
-const drainTime = 6 * time.Second
+const drainTime = 5 * time.Second
 
 // reportedError is an error whose text was shown already.
 type reportedError struct{ err error }

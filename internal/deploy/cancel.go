@@ -8,6 +8,7 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
+	"github.com/flotilla-nix/flotilla/internal/provision"
 	"github.com/flotilla-nix/flotilla/internal/rollout"
 )
 
@@ -108,6 +109,31 @@ func soon[T any](ctx context.Context, grace time.Duration, do, instead func() T)
 	case <-time.After(grace):
 		return instead()
 	}
+}
+
+// provided is what came of work at the provider.
+type provided struct {
+	account   fleet.Account
+	resources []plans.ResourceResult
+	err       error
+}
+
+// providing gives what do gives, or, soon after a cancel, that the end of the
+// changes is not known. What the provider was told to do it does without us.
+func (f *Flow) providing(ctx context.Context, changes []plans.Resource, do func() provided) provided {
+	return soon(ctx, f.CancelGrace, do, func() provided {
+		p := provided{err: &problem.Problem{
+			Summary: "cancelled while the provider was at work: what became of it is not known",
+			Hints:   []string{"Run it again: it reads what exists, and goes on from there."},
+			Code:    problem.Cancelled,
+		}}
+		for _, c := range changes {
+			if provision.Changes(c) {
+				p.resources = append(p.resources, plans.ResourceResult{Resource: c, Error: "not known: the run was cancelled before it was told"})
+			}
+		}
+		return p
+	})
 }
 
 // codeOf gives the exit code that hosts ask for. What an interrupt kept from

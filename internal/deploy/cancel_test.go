@@ -216,3 +216,22 @@ func TestBrokenLockStopsTheNextHost(t *testing.T) {
 		}
 	})
 }
+
+// A server takes longer to be made than a runner waits.
+func TestCancelledAtTheProvider(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(6*time.Second, cancel)
+		began := time.Now()
+		got := (&Flow{CancelGrace: time.Second}).providing(ctx, []plans.Resource{
+			{Kind: plans.KindServer, Name: "web", Action: plans.Create}, {Kind: plans.KindServer, Name: "db", Action: plans.Update, Note: "nothing of it"},
+		}, func() provided { time.Sleep(10 * time.Minute); return provided{} })
+		if took := time.Since(began); took != 7*time.Second || problem.CodeOf(got.err) != problem.Cancelled {
+			t.Errorf("took %s: %v", took, got.err)
+		}
+		if len(got.resources) != 1 || got.resources[0].Name != "web" || got.resources[0].Done || got.resources[0].Error == "" {
+			t.Errorf("%+v", got.resources)
+		}
+		time.Sleep(time.Hour)
+	})
+}

@@ -64,11 +64,14 @@ func (f *Flow) destroy(ctx context.Context, opts DestroyOptions, result *plans.R
 		if err := lock.check(); err != nil {
 			return err
 		}
-		ctx, stop := lock.until(ctx, opts.Draining)
+		early, stop := lock.until(ctx, opts.Draining)
 		defer stop()
-		resources, err := provision.Contract(ctx, client, nothing, actual, leave, f.Sink)
-		result.Resources = resources
-		return err
+		gone := f.providing(ctx, changes, func() (p provided) {
+			p.resources, p.err = provision.Contract(early, client, nothing, actual, leave, f.Sink)
+			return p
+		})
+		result.Resources = gone.resources
+		return gone.err
 	})
 }
 

@@ -51,23 +51,26 @@ func (d *deployment) expand(ctx context.Context) error {
 	if err := d.lock.confirm(ctx); err != nil {
 		return err
 	}
-	ctx, stop := d.lock.until(ctx, d.opts.Draining)
+	early, stop := d.lock.until(ctx, d.opts.Draining)
 	defer stop()
-	d.restarted = provision.Restarted(provision.Diff(desired, actual, d.leave()))
-	account, resources, err := provision.Expand(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
-	d.result.Resources = append(d.result.Resources, resources...)
-	if err != nil {
-		return err
+	changes, leave := provision.Diff(desired, actual, d.leave()), d.leave()
+	d.restarted = provision.Restarted(changes)
+	now := slices.DeleteFunc(changes, func(c plans.Resource) bool { return c.Action == plans.Destroy })
+	made := d.flow.providing(ctx, now, func() (p provided) {
+		p.account, p.resources, p.err = provision.Expand(early, d.client, desired, actual, leave, d.flow.Sink)
+		return p
+	})
+	d.result.Resources = append(d.result.Resources, made.resources...)
+	if made.err != nil || len(made.resources) == 0 {
+		return made.err
 	}
-	if len(resources) == 0 {
-		return nil
-	}
-	d.account = account
+	d.account = made.account
 	d.opts.Rebuild, d.opts.Replace = nil, nil // done, and not to be done again
-	if !d.opts.On.All() {                     // Expand read back what it was told of
-		d.account, err = d.client.Account(ctx, d.tree.Fleet)
+	var err error
+	if !d.opts.On.All() { // Expand read back what it was told of
+		d.account, err = d.client.Account(early, d.tree.Fleet)
 	}
-	return err
+	return interrupted(early, err)
 }
 
 // contract removes what is no longer declared, only after a healthy rollout.
@@ -78,12 +81,16 @@ func (d *deployment) contract(ctx context.Context) error {
 	if err := d.lock.confirm(ctx); err != nil {
 		return err
 	}
-	ctx, stop := d.lock.until(ctx, d.opts.Draining)
+	early, stop := d.lock.until(ctx, d.opts.Draining)
 	defer stop()
 	desired, actual := d.infrastructure()
-	resources, err := provision.Contract(ctx, d.client, desired, actual, d.leave(), d.flow.Sink)
-	d.result.Resources = append(d.result.Resources, resources...)
-	return err
+	leave := d.leave()
+	gone := d.flow.providing(ctx, provision.Diff(desired, actual, leave), func() (p provided) {
+		p.resources, p.err = provision.Contract(early, d.client, desired, actual, leave, d.flow.Sink)
+		return p
+	})
+	d.result.Resources = append(d.result.Resources, gone.resources...)
+	return gone.err
 }
 
 // leaveInPlace tells what a rollout that is not healthy keeps from being removed.

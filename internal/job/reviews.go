@@ -32,7 +32,11 @@ func (r *reviews) reviewed(ctx context.Context, deployed []string, head string) 
 	if err != nil {
 		return plans.Reviewed{}, err
 	}
-	r.pulls = merged.Pulls
+	for _, p := range merged.Pulls { // asked once for each deployed revision
+		if !slices.ContainsFunc(r.pulls, func(q forge.Pull) bool { return q.Number == p.Number }) {
+			r.pulls = append(r.pulls, p)
+		}
+	}
 	var found plans.Reviewed
 	for _, c := range merged.Direct {
 		found.Direct = append(found.Direct, plans.DirectPush{Commit: c.SHA, Subject: c.Subject, Author: c.Author, URL: c.URL})
