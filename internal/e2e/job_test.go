@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flotilla-nix/flotilla/internal/lab/github"
 )
 
 // job is one job with the action as its step, as a workflow describes it.
@@ -25,10 +27,9 @@ type job struct {
 	ref     string
 	sha     string
 	inputs  map[string]string
-	token   string // which; "": that of the command
+	token   string // plan, deploy, rollback, drift or fork: which rights and secrets the job has
 	run     int    // number of the workflow's run; 0: the next one
 	attempt int
-	secrets bool                           // the environment's secrets are given
 	watch   func(string, *exec.Cmd)        // sees each line of the log
 	env     map[string]string              // more
 	prepare func(t *testing.T, dir string) // changes the workspace before the step
@@ -50,6 +51,9 @@ type runner struct {
 	*hub
 	image string
 	runs  int
+
+	reviewed *pull  // an open one whose plan is up to date
+	older    string // a commit of main that a newer one is deployed over
 }
 
 // onPull is the job of a pull request's event: opened or synchronize.
@@ -79,7 +83,7 @@ func (w *runner) onPull(p *pull, action string) job {
 // onPush is the job of a push to main.
 func (w *runner) onPush(sha string) job {
 	return job{
-		event: "push", ref: "refs/heads/main", sha: sha, token: "deploy", secrets: true,
+		event: "push", ref: "refs/heads/main", sha: sha, token: "deploy",
 		payload: map[string]any{
 			"ref": "refs/heads/main", "after": sha, "before": strings.Repeat("0", 40), "deleted": false, "forced": false,
 			"sender": map[string]any{"login": "octocat"},
@@ -89,8 +93,12 @@ func (w *runner) onPush(sha string) job {
 
 // onDispatch is a job that somebody starts by hand on main.
 func (w *runner) onDispatch(inputs map[string]string) job {
+	as := inputs["command"]
+	if as == "release" {
+		as = "rollback" // they share a workflow
+	}
 	return job{
-		event: "workflow_dispatch", ref: "refs/heads/main", sha: w.r.head("main"), token: "deploy", secrets: true, inputs: inputs,
+		event: "workflow_dispatch", ref: "refs/heads/main", sha: w.r.head("main"), token: as, inputs: inputs,
 		payload: map[string]any{"ref": "refs/heads/main", "inputs": inputs, "sender": map[string]any{"login": "octocat"}},
 	}
 }
@@ -118,6 +126,7 @@ func (w *runner) do(t *testing.T, code int, j job) ran {
 // calls docker, what it mounts and to whom that belongs.
 func (w *runner) start(t *testing.T, j job) ran {
 	t.Helper()
+	j, over := w.begin(j)
 	ended := ran{workspace: w.checkout(t, j.ref, j.sha), outputs: map[string]string{}}
 	if j.prepare != nil {
 		j.prepare(t, ended.workspace)
@@ -134,7 +143,7 @@ func (w *runner) start(t *testing.T, j job) ran {
 	w.put(t, filepath.Join(files, "workflow", "event.json"), w.event(t, j))
 	own(t, files)
 
-	name := fmt.Sprintf("flotilla-job-%s-%d", w.r.lab, time.Now().UnixNano())
+	name := w.container(j)
 	env := w.environment(j)
 	args := []string{"run", "--name", name, "--rm", "--network", "host", "--workdir", "/github/workspace", "-v", ended.workspace + ":/github/workspace"}
 	for _, dir := range []string{"home", "workflow", "file_commands", "runner_temp"} {
@@ -162,6 +171,7 @@ func (w *runner) start(t *testing.T, j job) ran {
 		}
 	})
 	ended.took = time.Since(start)
+	over(ended.code)
 	if left, err := exec.Command("docker", "ps", "-aq", "--filter", "name=^"+name+"$").Output(); err != nil || len(left) > 0 {
 		docker(t, "rm", "-f", name)
 		if j.watch == nil {
@@ -172,6 +182,11 @@ func (w *runner) start(t *testing.T, j job) ran {
 	ended.outputs = outputs(t, read(t, filepath.Join(files, "file_commands", "set_output")))
 	w.secretsKept(t, ended, env)
 	return ended
+}
+
+// container is the name of a job's container.
+func (w *runner) container(j job) string {
+	return fmt.Sprintf("flotilla-job-%s-%d-%d", w.r.lab, j.run, j.attempt)
 }
 
 // follow runs a command and gives its output, both streams in one.
@@ -206,12 +221,26 @@ func follow(t *testing.T, cmd *exec.Cmd, watch func(string, *exec.Cmd)) (string,
 	return log.String(), cmd.ProcessState.ExitCode()
 }
 
-// environment is that of the step.
-func (w *runner) environment(j job) map[string]string {
+// begin numbers a job's run and has GitHub know it; over says that it ended.
+func (w *runner) begin(j job) (numbered job, over func(code int)) {
 	if j.run == 0 {
 		w.runs++
 		j.run = w.runs
 	}
+	j.attempt = max(j.attempt, 1)
+	run := github.Run{ID: int64(j.run), Attempt: j.attempt, Status: "in_progress", SHA: j.sha, Event: j.event}
+	w.api.PutRun(run)
+	return j, func(code int) {
+		run.Status, run.Conclusion = "completed", "success"
+		if code != 0 {
+			run.Conclusion = "failure"
+		}
+		w.api.PutRun(run)
+	}
+}
+
+// environment is that of the step.
+func (w *runner) environment(j job) map[string]string {
 	env := map[string]string{
 		"CI": "true", "GITHUB_ACTIONS": "true", "HOME": "/github/home", "GITHUB_WORKSPACE": "/github/workspace", "RUNNER_TEMP": "/github/runner_temp",
 		"GITHUB_EVENT_PATH": "/github/workflow/event.json", "GITHUB_OUTPUT": "/github/file_commands/set_output",
@@ -220,7 +249,7 @@ func (w *runner) environment(j job) map[string]string {
 		"GITHUB_API_URL": w.url + "/api/v3", "GITHUB_GRAPHQL_URL": w.url + "/api/graphql", "GITHUB_SERVER_URL": w.url,
 		"GITHUB_REPOSITORY": repository, "GITHUB_REPOSITORY_OWNER": "acme", "GITHUB_EVENT_NAME": j.event, "GITHUB_REF": j.ref, "GITHUB_SHA": j.sha,
 		"GITHUB_ACTOR": "octocat", "GITHUB_TRIGGERING_ACTOR": "octocat", "GITHUB_JOB": "flotilla", "GITHUB_WORKFLOW": "flotilla",
-		"GITHUB_RUN_ID": strconv.Itoa(j.run), "GITHUB_RUN_NUMBER": strconv.Itoa(j.run), "GITHUB_RUN_ATTEMPT": strconv.Itoa(max(j.attempt, 1)),
+		"GITHUB_RUN_ID": strconv.Itoa(j.run), "GITHUB_RUN_NUMBER": strconv.Itoa(j.run), "GITHUB_RUN_ATTEMPT": strconv.Itoa(j.attempt),
 		"INPUT_TOKEN": token(j.token),
 	}
 	for name, value := range j.inputs {
@@ -232,8 +261,12 @@ func (w *runner) environment(j job) map[string]string {
 		case "NIX_PATH", "NIX_CONFIG", "HCLOUD_ENDPOINT":
 			env[name] = value
 		case "HCLOUD_TOKEN", "FLOTILLA_SSH_KEY":
-			if j.secrets {
+			if j.token != "plan" && j.token != "fork" {
 				env[name] = value
+			}
+		case "FLOTILLA_LAB_READ_ONLY_TOKEN":
+			if j.token == "plan" {
+				env["HCLOUD_TOKEN"] = value
 			}
 		}
 	}
