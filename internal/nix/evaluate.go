@@ -144,27 +144,35 @@ func (e *Evaluator) one(ctx context.Context, o *opened, m *memory, host string) 
 	if err != nil {
 		return plans.Evaluation{Err: o.explain(host, err)}
 	}
-	var w wire
-	if err := json.Unmarshal(out.json, &w); err != nil {
-		return plans.Evaluation{Err: &problem.Problem{Summary: fmt.Sprintf("host %s: what Nix printed is not understood", host), Cause: err}}
+	w, p := o.read(host, out.json)
+	if p != nil {
+		return plans.Evaluation{Err: p}
 	}
-	if len(w.Failed) > 0 {
-		return plans.Evaluation{Err: o.assertions(host, w.Failed)}
-	}
-	if w.System.DrvPath.IsZero() || w.System.OutPath.IsZero() {
-		return plans.Evaluation{Err: &problem.Problem{Summary: fmt.Sprintf("host %s: evaluation gave no system", host)}}
-	}
-	o.readFiles(&w)
-	o.readGenerated(&w)
 	w.System.ReadServers = out.servers
-	for i, text := range w.System.Warnings {
-		w.System.Warnings[i] = clip(o.relative(harmless(text)), maxMessageLines, maxMessageBytes)
-	}
-	w.System.Partial = missing
-	if missing == "" {
+	if w.System.Partial = missing; missing == "" {
 		m.keep(host, out, o.filesOf(&w), w.System.DrvPath, w.System.System)
 	}
 	return plans.Evaluation{System: w.System.System}
+}
+
+// read takes what eval.nix printed of a host, and adds what it left to us.
+func (o *opened) read(host string, printed []byte) (wire, *problem.Problem) {
+	var w wire
+	if err := json.Unmarshal(printed, &w); err != nil {
+		return w, &problem.Problem{Summary: fmt.Sprintf("host %s: what Nix printed is not understood", host), Cause: err}
+	}
+	if len(w.Failed) > 0 {
+		return w, o.assertions(host, w.Failed)
+	}
+	if w.System.DrvPath.IsZero() || w.System.OutPath.IsZero() {
+		return w, &problem.Problem{Summary: fmt.Sprintf("host %s: evaluation gave no system", host)}
+	}
+	o.readFiles(&w)
+	o.readGenerated(&w)
+	for i, text := range w.System.Warnings {
+		w.System.Warnings[i] = clip(o.relative(harmless(text)), maxMessageLines, maxMessageBytes)
+	}
+	return w, nil
 }
 
 // readFiles adds the texts that eval.nix left to us: files of the repository.
