@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,12 +19,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/flotilla-nix/flotilla/internal/deploy"
-	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/job"
 	"github.com/flotilla-nix/flotilla/internal/lab/github"
 	"github.com/flotilla-nix/flotilla/internal/lab/github/openapi"
-	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/progress"
 )
@@ -252,58 +248,6 @@ func (r *rig) read(path string) string {
 	return string(data)
 }
 
-// outputs reads the runner's file of outputs.
-func outputs(t testing.TB, text string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	for i := 0; i < len(lines) && text != ""; i++ {
-		name, end, ok := strings.Cut(lines[i], "<<")
-		to := slices.Index(lines[i+1:], end)
-		if !ok || to < 0 {
-			t.Fatalf("the outputs cannot be read at line %d:\n%s", i+1, text)
-		}
-		all[name] = strings.Join(lines[i+1:i+1+to], "\n")
-		i += 1 + to
-	}
-	return all
-}
-
-// command is a workflow command that the runner obeys.
-type command struct{ name, fields, text string }
-
-// obeyed finds the commands in a log as the runner does: at the start of a
-// line, the old form anywhere in one, and none between stop-commands and its
-// token.
-func obeyed(log string) []command {
-	var all []command
-	stopped := ""
-	for line := range strings.Lines(log) {
-		line = strings.TrimRight(line, "\r\n")
-		if stopped != "" {
-			if strings.TrimSpace(line) == "::"+stopped+"::" {
-				stopped = ""
-			}
-			continue
-		}
-		rest, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), "::")
-		head, text, closed := strings.Cut(rest, "::")
-		if !ok || !closed {
-			if _, old, ok := strings.Cut(line, "##["); ok && strings.Contains(old, "]") {
-				all = append(all, command{"##[", "", old})
-			}
-			continue
-		}
-		name, fields, _ := strings.Cut(head, " ")
-		if name == "stop-commands" {
-			stopped = text
-			continue
-		}
-		all = append(all, command{name, fields, text})
-	}
-	return all
-}
-
 // said lists the texts of the commands of a name, with their fields.
 func (r ran) said(name string) string {
 	var all []string
@@ -358,67 +302,4 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
-}
-
-// flow carries nothing out: it says what a test wants. What a test does not
-// expect fails it.
-type flow struct {
-	testing.TB
-	dir, by  string
-	onPlan   func(deploy.PlanOptions) (plans.Plan, error)
-	onDeploy func(context.Context, deploy.Options) (plans.Result, error)
-	onBack   func(deploy.RollbackOptions) (plans.Result, error)
-	onFree   func(fleet.Selector) (plans.Result, error)
-	onDrift  func(deploy.DriftOptions) (plans.Drift, error)
-	onUnlock func() (deploy.Unlocked, error)
-}
-
-var errUnexpected = errors.New("the flow was not meant to be asked for this")
-
-func (f *flow) Plan(_ context.Context, o deploy.PlanOptions) (plans.Plan, error) {
-	if f.onPlan == nil {
-		f.Error("planned")
-		return plans.Plan{}, errUnexpected
-	}
-	return f.onPlan(o)
-}
-
-func (f *flow) Deploy(ctx context.Context, o deploy.Options) (plans.Result, error) {
-	if f.onDeploy == nil {
-		f.Error("deployed")
-		return plans.Result{}, errUnexpected
-	}
-	return f.onDeploy(ctx, o)
-}
-
-func (f *flow) Rollback(_ context.Context, o deploy.RollbackOptions) (plans.Result, error) {
-	if f.onBack == nil {
-		f.Error("rolled back")
-		return plans.Result{}, errUnexpected
-	}
-	return f.onBack(o)
-}
-
-func (f *flow) Release(_ context.Context, on fleet.Selector, _ time.Duration) (plans.Result, error) {
-	if f.onFree == nil {
-		f.Error("released")
-		return plans.Result{}, errUnexpected
-	}
-	return f.onFree(on)
-}
-
-func (f *flow) Drift(_ context.Context, o deploy.DriftOptions) (plans.Drift, error) {
-	if f.onDrift == nil {
-		f.Error("looked for drift")
-		return plans.Drift{}, errUnexpected
-	}
-	return f.onDrift(o)
-}
-
-func (f *flow) Unlock(_ context.Context, _ func(deploy.Unlocked) error) (deploy.Unlocked, error) {
-	if f.onUnlock == nil {
-		f.Error("unlocked")
-		return deploy.Unlocked{}, errUnexpected
-	}
-	return f.onUnlock()
 }
