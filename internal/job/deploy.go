@@ -22,7 +22,7 @@ func (j *job) deploy(ctx context.Context) (problem.Code, error) {
 		return problem.OK, err
 	}
 	tell := j.announce("deploy")
-	r := &reviews{job: j}
+	r := &reviews{job: j, shown: map[int]shown{}}
 	result, err := j.flow.Deploy(ctx, deploy.Options{
 		Head: j.Head, On: j.on, Only: deploy.Only(j.Only), RetryBad: j.RetryBad,
 		AllowDestroy: j.AllowDestroy, AllowLockout: j.AllowLockout, Rebuild: j.Rebuild, Replace: j.Replace,

@@ -210,6 +210,40 @@ func TestReviewed(t *testing.T) {
 	r.run(r.onDispatch("deploy", head, "command", "deploy", "confirm", "true")).want(problem.OK)
 }
 
+// TestReviewedSinceSeveralRevisions: hosts are at different revisions, and each
+// is asked about on its own. Every pull request is read and told once.
+func TestReviewedSinceSeveralRevisions(t *testing.T) {
+	r := start(t)
+	var pulls []*pull
+	bases := []string{r.begin}
+	for _, host := range []string{"web-1", "web-2", "db"} {
+		p := r.open(host)
+		r.plan(changes(t, p.head, host))
+		r.run(r.onPull(p)).want(problem.OK)
+		bases = append(bases, r.merge(p, github.Squash))
+		pulls = append(pulls, p)
+	}
+	head := bases[3]
+	r.flow.onDeploy = func(ctx context.Context, o deploy.Options) (plans.Result, error) {
+		for i, base := range bases {
+			found, err := o.Reviews(ctx, []string{base}, o.Head)
+			if err != nil || len(found.Seen) != 3-i {
+				t.Errorf("since %d: %+v, %v", i, found, err)
+			}
+		}
+		return result(t, head, map[string]fleet.Outcome{"web-1": fleet.Deployed}), nil
+	}
+	r.api.ForgetRequests()
+	r.run(r.onPush(head)).want(problem.OK)
+	for _, p := range pulls {
+		r.wantResultOn(p.number, head, "1 deployed")
+	}
+	// Once to read what was shown, once to find the comment to write.
+	if n := r.api.Requests()["GET /repos/{owner}/{repo}/issues/{issue_number}/comments"]; n != 6 {
+		t.Errorf("comments were listed %d times", n)
+	}
+}
+
 // TestReviewedOfAFreshFleet: where nothing is deployed yet, the pull request
 // that brought the head counts.
 func TestReviewedOfAFreshFleet(t *testing.T) {

@@ -12,7 +12,14 @@ import (
 // reviews collects what the pull requests that a deploy takes up have shown.
 type reviews struct {
 	job   *job
-	pulls []forge.Pull // that were merged since the deployed revisions
+	pulls []forge.Pull  // that were merged since the deployed revisions, of all questions
+	shown map[int]shown // by number
+}
+
+// shown is what the plan of a pull request showed, or why that is nothing.
+type shown struct {
+	seen []plans.Digest
+	why  string
 }
 
 // read gives what Deploy asks, nil where there is nobody to ask.
@@ -42,14 +49,17 @@ func (r *reviews) reviewed(ctx context.Context, deployed []string, head string) 
 		found.Direct = append(found.Direct, plans.DirectPush{Commit: c.SHA, Subject: c.Subject, Author: c.Author, URL: c.URL})
 	}
 	for _, pull := range merged.Pulls {
-		seen, why, err := r.plan(ctx, pull)
-		if err != nil {
-			return plans.Reviewed{}, err
+		known, ok := r.shown[pull.Number]
+		if !ok {
+			if known.seen, known.why, err = r.plan(ctx, pull); err != nil {
+				return plans.Reviewed{}, err
+			}
+			r.shown[pull.Number], r.pulls = known, append(r.pulls, pull)
 		}
-		if why != "" {
-			found.Unplanned = append(found.Unplanned, plans.Unplanned{Number: pull.Number, URL: pull.URL, Why: why})
+		if known.why != "" {
+			found.Unplanned = append(found.Unplanned, plans.Unplanned{Number: pull.Number, URL: pull.URL, Why: known.why})
 		}
-		found.Seen = append(found.Seen, seen...)
+		found.Seen = append(found.Seen, known.seen...)
 	}
 	return found, nil
 }
