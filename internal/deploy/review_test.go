@@ -223,7 +223,7 @@ server web: update (set server_type = cx32) [power-off]`
 func TestSeveralPullRequests(t *testing.T) {
 	r := newRig(t, true)
 	var seen []plans.Digest
-	for _, web := range []string{openPort, openPort + mallory, mallory + unit, strings.Replace(unit, "/bin/app", "/bin/other", 1) + motd} {
+	for _, web := range []string{openPort + mallory, unit, strings.Replace(unit, "/bin/app", "/bin/other", 1) + motd} {
 		seen = append(seen, r.plan(map[string]string{"hive.nix": hive(web, "")})...)
 	}
 	if result, err := r.review(Options{Reviews: saw(seen...)}); err != nil {
@@ -276,34 +276,39 @@ func TestDirectPushes(t *testing.T) {
 	direct := func(context.Context, []string, string) (plans.Reviewed, error) {
 		return plans.Reviewed{Direct: []plans.DirectPush{{Commit: strings.Repeat("a", 40), Subject: "Hotfix", Author: "bob"}}}, nil
 	}
-	for _, policy := range []fleet.DirectPush{"", fleet.DirectAllow, fleet.DirectStopOnRisk, fleet.DirectRefuse} {
-		t.Run(string(policy), func(t *testing.T) {
-			r := newRig(t, true)
-			yaml := rigFleet
-			if policy != "" {
-				yaml += "review: {direct_push: " + string(policy) + "}\n"
-			}
-			base := r.commit(map[string]string{"flotilla.yaml": yaml})
-			r.publish("web", base)
-			r.publish("db", base)
-			harmless := r.commit(map[string]string{"hive.nix": hive(motd+unit, "")})
-			_, err := r.review(Options{Reviews: direct})
-			if passes := policy != fleet.DirectRefuse; (err == nil) != passes {
-				t.Errorf("without a risk: %v", err)
-			}
-			if err != nil && !strings.Contains(problem.Text(err), "pushed without a pull request: aaaaaaaaaaaa Hotfix, by bob") {
-				t.Errorf("it does not say where it may come from:\n%s", problem.Text(err))
-			}
-			r.git("reset", "-q", "--hard", harmless)
-			r.commit(map[string]string{"hive.nix": hive(mallory, ""), "flotilla.yaml": rigFleet + "review: {direct_push: allow}\n"})
-			result, err := r.review(Options{Reviews: direct})
-			if passes := policy == fleet.DirectAllow; (err == nil) != passes || len(result.Unreviewed) == 0 {
-				t.Errorf("mallory: %v\n%s", err, texts(result.Unreviewed))
-			}
-			if _, err := r.review(Options{Reviews: saw()}); err == nil {
-				t.Error("without a direct push the policy is none")
-			}
-		})
+	r := newRig(t, true)
+	r.commit(map[string]string{"hive.nix": hive(motd+unit, "")})
+	result, err := r.review(Options{Reviews: direct})
+	if err != nil || len(result.Unreviewed) != 1 || r.told.count("came without a pull request: host web: update") != 1 {
+		t.Errorf("without a risk: %v\n%s", err, texts(result.Unreviewed))
+	}
+	if _, err := r.review(Options{Reviews: saw()}); err == nil {
+		t.Error("without a direct push the policy is none")
+	}
+	r.commit(map[string]string{"hive.nix": hive(mallory, ""), "flotilla.yaml": rigFleet + "review: {direct_push: allow}\n"})
+	result, err = r.review(Options{Reviews: direct})
+	if err == nil || len(result.Unreviewed) == 0 || !strings.Contains(problem.Text(err), "pushed without a pull request: aaaaaaaaaaaa Hotfix, by bob") {
+		t.Errorf("mallory: %v\n%s", err, texts(result.Unreviewed))
+	}
+}
+
+func TestPoliciesForDirectPushes(t *testing.T) {
+	harmless, risky := plans.Digest{Subject: "host/web"}, plans.Digest{Subject: "host/web", Risks: []plans.Risk{plans.RiskStop}}
+	for _, c := range []struct {
+		head, deployed  fleet.DirectPush
+		harmless, risky bool
+	}{
+		{fleet.DirectAllow, fleet.DirectAllow, true, true},
+		{fleet.DirectAllow, "", true, false},
+		{fleet.DirectAllow, fleet.DirectStopOnRisk, true, false},
+		{fleet.DirectStopOnRisk, fleet.DirectAllow, true, false},
+		{fleet.DirectAllow, fleet.DirectRefuse, false, false},
+		{fleet.DirectRefuse, fleet.DirectAllow, false, false},
+	} {
+		policy := c.head.Stricter(c.deployed)
+		if mayPass(policy, harmless) != c.harmless || mayPass(policy, risky) != c.risky {
+			t.Errorf("%s, deployed %q: %s", c.head, c.deployed, policy)
+		}
 	}
 }
 
