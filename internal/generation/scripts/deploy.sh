@@ -148,6 +148,12 @@ disarm() {
   state=$(fact state)
   ended "$state" && return 0
   if [ "$state" != armed ]; then
+    # The unit ends right after it has noted its code.
+    rounds=20
+    while [ "$rounds" -gt 0 ] && [ -n "$(fact rc)" ] && is_busy flotilla-activate.service; do
+      rounds=$((rounds - 1))
+      sleep 0.3
+    done
     [ "$state" = activating ] && [ -n "$(fact rc)" ] && ! is_busy flotilla-activate.service && [ "$(running)" = "$old" ] ||
       die 69 "the activation has begun"
   fi
