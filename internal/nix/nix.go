@@ -49,6 +49,7 @@ type Evaluator struct {
 	alone int64 // bytes for one by itself
 
 	ids   identities
+	store ownStore
 	crowd sync.RWMutex // held by every evaluation, and alone by one that needs all the memory
 }
 

@@ -88,32 +88,37 @@ func (e *Evaluator) prepare(ctx context.Context, o *opened) error {
 	if o.Trusted || o.root != "" {
 		return nil
 	}
-	where := o.tool // beside the machine's store, as a rule: a flake's inputs may have to be linked
-	if o.flake == nil {
-		where = scratch("/dev/shm", o.tool)
-	}
-	var err error
-	if o.root, err = os.MkdirTemp(where, "flotilla-store-"); err != nil {
-		return fmt.Errorf("evaluate: %w", err)
-	}
-	if o.flake != nil {
-		o.roots = append(o.roots, filepath.Join(o.root, o.flake.source.String()))
-	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	o.blind = false
-	e.probe(ctx, o)
-	if o.blind {
-		return nil
-	}
-	_, err = process.Run(ctx, process.Command{Program: "nix-store", Args: []string{"--init", "--option", "gc-reserved-space", "0"}, Dir: o.tool, Env: e.environment(o)})
-	if err != nil {
-		return missingNix(err)
-	}
 	if o.flake == nil {
+		where := scratch("/dev/shm", os.TempDir())
+		root, err := e.store.take(where, func(root string) error { return e.initStore(ctx, o, root) })
+		if err != nil {
+			return fmt.Errorf("evaluate: %w", err)
+		}
+		o.root, o.give, o.blind = root, e.store.give, false
+		e.probe(ctx, o)
 		return nil
 	}
+	// Beside the machine's store, as a rule: a flake's inputs may have to be linked.
+	root, err := os.MkdirTemp(o.tool, storePrefix)
+	if err != nil {
+		return fmt.Errorf("evaluate: %w", err)
+	}
+	if err := e.initStore(ctx, o, root); err != nil {
+		return err
+	}
+	o.blind = false
+	o.roots = append(o.roots, filepath.Join(o.root, o.flake.source.String()))
 	return e.show(ctx, o, o.flake.sources()...)
+}
+
+// initStore makes an empty store of a folder, in one go: several processes
+// would meet it half made.
+func (e *Evaluator) initStore(ctx context.Context, o *opened, root string) error {
+	o.root, o.blind = root, false
+	_, err := process.Run(ctx, process.Command{Program: "nix-store", Args: []string{"--init", "--option", "gc-reserved-space", "0"}, Dir: o.tool, Env: e.environment(o)})
+	return missingNix(err)
 }
 
 // probe finds out whether files in the machine's store are seen from a store

@@ -38,7 +38,8 @@ type opened struct {
 	file string // hive.nix or flake.nix as evaluation sees it, absolute
 	tool string // folder of our expressions and the facts; removed by close
 	home string // an empty folder
-	root string // of an untrusted evaluation's own store; removed by close
+	root string // of an untrusted evaluation's own store; see give
+	give func() // ends the use of root; nil: it is removed with tool
 	mark string // starts messages of our expressions
 
 	roots []string // folders under which evaluation sees the files of dir
@@ -129,8 +130,8 @@ func (o *opened) hiveFile() (string, error) {
 
 func (o *opened) close() {
 	_ = os.RemoveAll(o.tool)
-	if o.root != "" {
-		_ = os.RemoveAll(o.root)
+	if o.give != nil {
+		o.give()
 	}
 }
 
