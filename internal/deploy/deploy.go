@@ -41,8 +41,9 @@ type deployment struct {
 	systems   map[string]plans.System
 	keys      map[string][]generation.Key // deployment.keys; a host that has none has an empty list
 	targets   *targets
-	held      *heldHosts // nil: the fleet's lock is enough
-	reviewed  *reviewing // nil: nothing was held against reviews
+	held      *heldHosts      // nil: the fleet's lock is enough
+	ways      map[string]*way // of these
+	reviewed  *reviewing      // nil: nothing was held against reviews
 	result    plans.Result
 }
 

@@ -111,6 +111,9 @@ func (h *hands) ready(ctx context.Context, a *hand) (ended bool, err error) {
 		return false, err
 	}
 	a.way, a.address = h.d.way(a.name, target), target.Address
+	if way, ok := h.d.ways[a.name]; ok {
+		a.way = way // it may know by now where the host answers
+	}
 	a.host = generation.New(a.name, a.way.dial, h.d.flow.Sink)
 
 	// The lock comes first: what another run has in hand must not be settled

@@ -115,12 +115,14 @@ func (d *deployment) lockHosts(ctx context.Context) (err error) {
 	if d.client != nil {
 		return nil
 	}
+	d.ways = map[string]*way{}
 	d.held, err = d.flow.holdHosts(ctx, slices.Collect(maps.Keys(d.hosts)), d.opts.LockTimeout, func(name string) (*generation.Host, error) {
 		target, err := d.targets.of(name, d.hosts[name])
 		if err != nil {
 			return nil, err
 		}
-		return generation.New(name, d.way(name, target).dial, d.flow.Sink), nil
+		d.ways[name] = d.way(name, target)
+		return generation.New(name, d.ways[name].dial, d.flow.Sink), nil
 	})
 	return err
 }
