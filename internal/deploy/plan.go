@@ -74,6 +74,7 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	if err := p.read(ctx); err != nil {
 		return plans.Plan{}, err
 	}
+	defer p.evaluated.evaluator.Keep()()
 	p.lookAtAccount(ctx)
 	p.evaluate(ctx)
 	return p.compare(ctx)
