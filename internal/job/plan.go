@@ -90,7 +90,8 @@ func (j *job) planNote(ctx context.Context, plan plans.Plan) error {
 
 // noPlan tells in the comment that is there that its plan is not the head's.
 func (j *job) noPlan(ctx context.Context, why error) error {
-	if j.Pull.Number == 0 || j.forge == nil || !j.Comment || j.Pull.Fork {
+	// A job that was cancelled made way for a newer one, whose comment it is.
+	if j.Pull.Number == 0 || j.forge == nil || !j.Comment || j.Pull.Fork || ctx.Err() != nil {
 		return nil
 	}
 	_, err := j.forge.PutNote(ctx, j.Pull.Number, forge.Note{

@@ -1,6 +1,7 @@
 package job_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -192,6 +193,29 @@ func TestPlanFails(t *testing.T) {
 	}
 	wantIn(t, "the comment", second.Body, "There is no plan", p.head[:7], "unknown key server")
 	wantOut(t, "the comment", second.Body, "web-1")
+}
+
+// TestPlanIsCancelled: a newer push ends the job, and has the comment.
+func TestPlanIsCancelled(t *testing.T) {
+	r := start(t)
+	p := r.open("feature")
+	r.plan(changes(t, p.head, "web-1"))
+	r.run(r.onPull(p)).want(problem.OK)
+	before, _ := r.note(p.number)
+	r.push(p)
+	ctx, stop := context.WithCancel(t.Context())
+	r.flow.onPlan = func(deploy.PlanOptions) (plans.Plan, error) {
+		stop()
+		return plans.Plan{}, &problem.Problem{Summary: "stopped", Code: problem.Cancelled}
+	}
+	e := r.onPull(p)
+	e.ctx = ctx
+	done := r.run(e)
+	done.want(problem.Cancelled, "stopped")
+	wantOut(t, "the log", done.log, "GitHub")
+	if after, _ := r.note(p.number); after.Body != before.Body {
+		t.Errorf("the comment: %s", after.Body)
+	}
 }
 
 // TestPlanWithHoles: what could not be planned is named and is no success.
