@@ -37,6 +37,9 @@ settle_step() {
     action=waiting
     return
   fi
+  # Who was at work may have come to the end since the state was read.
+  state=$(fact state)
+  ! ended "$state" || return 0
   case $state in
     armed)
       if [ "$boot" = "$(boot_id)" ] && ! decide disarm && [ "$(decision)" != disarm ]; then
