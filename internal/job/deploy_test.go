@@ -153,10 +153,14 @@ func TestReviewed(t *testing.T) {
 	r.write("other/flotilla.yaml", "fleet: other\n")
 	r.plan(changes(t, other.head, "db"))
 	r.run(r.onPull(other).with("fleet-dir", "other", "environment", "acme")).want(problem.OK)
+	failed := open("failed", "db") // planned once; the plan of what was merged failed
+	r.push(failed)
+	r.flow.onPlan = func(deploy.PlanOptions) (plans.Plan, error) { return plans.Plan{}, errors.New("broken") }
+	r.run(r.onPull(failed)).want(problem.Failed)
 	before := open("before", "web-3")
 	merge(before)
 	base := r.api.AddCommit("main", "Deployed")
-	for _, p := range []*pull{good, stale, unplanned, planted, staging, other} {
+	for _, p := range []*pull{good, stale, unplanned, planted, staging, other, failed} {
 		merge(p)
 	}
 	elsewhere := open("elsewhere", "web-4")
@@ -173,9 +177,9 @@ func TestReviewed(t *testing.T) {
 	if len(seen.Direct) != 1 || seen.Direct[0].Commit != head || seen.Direct[0].Subject != "Pushed" || seen.Direct[0].Author != "octocat" {
 		t.Errorf("direct: %+v", seen.Direct)
 	}
-	why := map[int]string{stale.number: "its plan is of commit", unplanned.number: "no plan", planted.number: "no plan", staging.number: "no plan", other.number: "no plan"}
+	why := map[int]string{stale.number: "its plan is of commit", unplanned.number: "no plan", planted.number: "no plan", staging.number: "no plan", other.number: "no plan", failed.number: "could be made"}
 	for _, u := range seen.Unplanned {
-		if !strings.Contains(u.Why, why[u.Number]) || why[u.Number] == "" {
+		if part, known := why[u.Number]; !known || u.Why == "" || !strings.Contains(u.Why, part) {
 			t.Errorf("unplanned: %+v", u)
 		}
 		delete(why, u.Number)

@@ -46,7 +46,10 @@ func (j *job) plan(ctx context.Context) (problem.Code, error) {
 	if err != nil {
 		j.status(ctx, notePlan, forge.Errored, "no plan: "+problem.All(err)[0].Summary)
 		told := j.runner.Summary(render.NoPlanMarkdown(j.fleet, err, j.budget(actions.SummaryBytes)))
-		return problem.OK, errors.Join(err, told, j.noPlan(ctx, err))
+		if ctx.Err() == nil { // a job that was cancelled made way for a newer one, whose comment it is
+			told = errors.Join(told, j.noPlan(ctx, err))
+		}
+		return problem.OK, errors.Join(err, told)
 	}
 	code, state := problem.OK, forge.Success
 	if !plan.Complete {
@@ -90,8 +93,7 @@ func (j *job) planNote(ctx context.Context, plan plans.Plan) error {
 
 // noPlan tells in the comment that is there that its plan is not the head's.
 func (j *job) noPlan(ctx context.Context, why error) error {
-	// A job that was cancelled made way for a newer one, whose comment it is.
-	if j.Pull.Number == 0 || j.forge == nil || !j.Comment || j.Pull.Fork || ctx.Err() != nil {
+	if j.Pull.Number == 0 || j.forge == nil || !j.Comment || j.Pull.Fork {
 		return nil
 	}
 	_, err := j.forge.PutNote(ctx, j.Pull.Number, forge.Note{

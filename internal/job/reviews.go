@@ -114,6 +114,10 @@ func (r *reviews) plan(ctx context.Context, pull forge.Pull) ([]plans.Digest, st
 			why = fmt.Sprintf("its plan is of commit %.12s, merged was %.12s", h.Commit, pull.HeadSHA)
 			continue
 		}
+		if len(h.Data) == 0 { // what noPlan writes
+			why = "no plan of what was merged could be made"
+			continue
+		}
 		if h.Version != headerVersion {
 			why = fmt.Sprintf("its plan's header has the version %d, and this program reads %d", h.Version, headerVersion)
 			continue
