@@ -186,6 +186,9 @@ func verbOf(e Effect) string {
 	return string(e)
 }
 
+// normalUser says that a user is one of people, and no service's.
+const normalUser = "kind normal user"
+
 func userDigest(u User) []string {
 	var list []string
 	put := func(text string) { list = append(list, "user "+u.Name+" "+text) }
@@ -196,7 +199,7 @@ func userDigest(u User) []string {
 	if u.Action == Create {
 		put("created")
 		if !u.System {
-			put("kind normal user")
+			put(normalUser)
 		}
 	}
 	for _, k := range u.KeysAdded {

@@ -23,7 +23,9 @@ import (
 //     ports by nothing else.
 //   - Named things: each by itself. A unit's restart by its stop; its reload by
 //     its restart or stop; its start by its restart or reload. An attribute's
-//     value by the same attribute with a value that only apply would tell.
+//     value by the same attribute with a value that only apply would tell. What a
+//     user loses by the user's removal; another uid, shell, primary group or kind
+//     of one by the removal and the creation of the same name.
 func Unreviewed(would, seen []Digest) []Digest {
 	known := map[string]*sum{}
 	for _, d := range seen {
@@ -134,6 +136,13 @@ func (s *sum) coversThing(what string) bool {
 		by = []string{"restart " + rest, "stop " + rest}
 	case string(EffectStart):
 		by = []string{"restart " + rest, "reload " + rest}
+	case "user":
+		name, change, _ := strings.Cut(rest, " ")
+		loses := strings.HasSuffix(change, " removed")
+		again := s.what["user "+name+" created"] && !strings.HasSuffix(change, " added") && change != normalUser
+		if loses || again {
+			by = []string{"user " + name + " removed"}
+		}
 	}
 	return slices.ContainsFunc(by, func(b string) bool { return s.what[b] })
 }
