@@ -108,8 +108,10 @@ type hiveFacts struct {
 // hive gives what was kept of a hive.
 func (m *memory) hive() (hiveFacts, bool) {
 	var kept hiveFacts
-	text, ok := m.find("")
-	return kept, ok && json.Unmarshal(text, &kept) == nil
+	return kept, m.find("", func(digest string) bool {
+		text, ok := m.vault.result(digest)
+		return ok && json.Unmarshal(text, &kept) == nil
+	})
 }
 
 // glance readies an evaluation of settings alone, which mostly needs no store.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/process"
 	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
@@ -20,9 +21,9 @@ import (
 type identities struct {
 	mu      sync.Mutex
 	version string
-	units   map[string]string // real path → what it holds
-	clocks  map[string]bool   // file outside the repository → asks what time it is
-	results map[string][]byte // digest → result that was read
+	units   map[string]string       // real path → what it holds
+	clocks  map[string]bool         // file outside the repository → asks what time it is
+	systems map[string]plans.System // digest → result that was read
 }
 
 // identify gives Nix's version, and for each entry of the search path what is

@@ -10,6 +10,15 @@
 // exported tree and the inputs lie in the store; an untrusted evaluation has a
 // private store that holds these and takes its derivations.
 //
+// Results are kept by content (Cache): of a whole tree, where nothing else can be
+// read, and by what an evaluation read, as the kernel told (package observe).
+// Part of the key are our expressions, the version and environment of Nix, each
+// entry of the search path as one unit, and flake.lock. Whatever may be another
+// result next time, or cannot be followed (the clock, the network, other
+// programs, an unhashed fetch, the folder's own name in it, a failure), is not
+// kept; whether a path is in the store, and what the kernel tells of itself, are
+// no inputs.
+//
 // It does not compare systems (planner) and does not copy them (closure).
 package nix
 
@@ -21,6 +30,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
 	"github.com/flotilla-nix/flotilla/internal/process"
 )
@@ -63,7 +73,7 @@ func New(opts Options) *Evaluator {
 		opts.Workers = workers(runtime.GOMAXPROCS(0), free, opts.Memory)
 	}
 	e := &Evaluator{opts: opts, limit: opts.Memory, alone: opts.Memory}
-	e.ids.clocks, e.ids.results = map[string]bool{}, map[string][]byte{}
+	e.ids.clocks, e.ids.systems = map[string]bool{}, map[string]plans.System{}
 	if opts.Memory <= 0 && free > 0 {
 		e.limit, e.alone = max(free/int64(opts.Workers), memoryPerWorker), free
 	}

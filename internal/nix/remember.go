@@ -72,45 +72,49 @@ func (m *memory) keys(host string) (inputs, tree string) {
 	return inputs, tree
 }
 
-// find gives the result for a host.
-func (m *memory) find(host string) ([]byte, bool) {
+// find hands the digests of results that a host still has to take, until it
+// could use one.
+func (m *memory) find(host string, take func(digest string) bool) bool {
 	if m == nil {
-		return nil, false
+		return false
 	}
 	key, tree := m.keys(host)
 	if tree != "" {
-		if digest, ok := m.vault.ofTree(tree); ok {
-			if text, ok := m.result(digest); ok {
-				return text, true
-			}
+		if digest, ok := m.vault.ofTree(tree); ok && take(digest) {
+			return true
 		}
 	}
 	for _, one := range m.vault.entries(key) {
-		if !m.same(one) {
-			continue
-		}
-		if text, ok := m.result(one.Result); ok {
-			return text, true
+		if m.same(one) && take(one.Result) {
+			return true
 		}
 	}
-	return nil, false
+	return false
 }
 
-// result reads one that base and head often share once.
-func (m *memory) result(digest string) ([]byte, bool) {
+// system gives a host's system. Those of base and head are mostly the same one,
+// which is read once: nobody changes what evaluation gave.
+func (m *memory) system(host string) (s plans.System, ok bool) {
 	ids := &m.e.ids
-	ids.mu.Lock()
-	text, ok := ids.results[digest]
-	ids.mu.Unlock()
-	if ok {
-		return text, true
-	}
-	if text, ok = m.vault.result(digest); ok {
+	return s, m.find(host, func(digest string) bool {
 		ids.mu.Lock()
-		ids.results[digest] = text
+		known, read := ids.systems[digest]
 		ids.mu.Unlock()
-	}
-	return text, ok
+		if read && known.Host == host {
+			s = known
+			return true
+		}
+		text, there := m.vault.result(digest)
+		if !there {
+			return false
+		}
+		if s, there = readSystem(text, host); there {
+			ids.mu.Lock()
+			ids.systems[digest] = s
+			ids.mu.Unlock()
+		}
+		return there
+	})
 }
 
 // same tells whether what an entry depends on is as it was.
@@ -264,11 +268,7 @@ func (e *Evaluator) remembered(ctx context.Context, o *opened, m *memory, hosts 
 	for range e.opts.Workers {
 		group.Go(func() {
 			for host := range queue {
-				text, ok := m.find(host)
-				if !ok {
-					continue
-				}
-				if s, ok := readSystem(text, host); ok {
+				if s, ok := m.system(host); ok {
 					mu.Lock()
 					found[host] = s
 					mu.Unlock()
