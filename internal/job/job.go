@@ -63,7 +63,7 @@ type job struct {
 	flow      Flow
 	fleet     string // name, of the checkout's flotilla.yaml
 	dir       string // of flotilla.yaml
-	sink      progress.Sink
+	sink      *render.Grouped
 	forge     *forge.Client // nil: there is no token
 	queue     *forge.Queue
 	answered  bool // the comment that asked has its answer

@@ -27,6 +27,7 @@ const logWidth = 120
 
 // tellPlan leaves a plan in the log, the summary, files and outputs.
 func (j *job) tellPlan(p plans.Plan) error {
+	j.sink.Flush()
 	changed := []string{}
 	for _, h := range p.This.Hosts {
 		changed = append(changed, h.Name)
@@ -35,7 +36,7 @@ func (j *job) tellPlan(p plans.Plan) error {
 		j.runner.Relay(func(w io.Writer) error { return render.PlanText(w, p, render.Options{Width: logWidth}) }),
 		j.write(planFile, func(w io.Writer) error { return render.PlanJSON(w, p) }),
 		j.write(planPage, func(w io.Writer) error { return render.PlanHTML(w, p) }),
-		j.runner.Summary(render.PlanMarkdown(p, render.Budget{Bytes: actions.SummaryBytes})),
+		j.runner.Summary(render.PlanMarkdown(p, render.Budget{Bytes: actions.SummaryBytes, Commit: j.Pull.HeadSHA})),
 		j.runner.Output("plan", planFile),
 		j.runner.Output("plan-html", planPage),
 		j.runner.Output("headline", render.Headline(p)),
@@ -45,6 +46,7 @@ func (j *job) tellPlan(p plans.Plan) error {
 
 // tellResult leaves a result in the log, the summary, a file and outputs.
 func (j *job) tellResult(r plans.Result) error {
+	j.sink.Flush()
 	var text strings.Builder
 	if err := render.ResultJSON(&text, r); err != nil {
 		return err
