@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/planner"
 	"github.com/flotilla-nix/flotilla/internal/plans"
+	"github.com/flotilla-nix/flotilla/internal/provision"
 	"github.com/flotilla-nix/flotilla/internal/storepath"
 )
 
@@ -137,4 +139,56 @@ func cloned[V any](m map[string]V) map[string]V {
 		c[k] = v
 	}
 	return c
+}
+
+// The same for what is at the provider. What counts at creation only is left out:
+// no plan of a server that is declared already shows the value that it will get.
+func TestManyChangesOfResourcesAreCovered(t *testing.T) {
+	changes := func(old, new fleet.Fleet) []plans.Digest {
+		return plans.Digests(plans.Part{Resources: provision.Diff(new, provision.Applied(old), provision.Options{})})
+	}
+	for seed := range uint64(1000) {
+		r := random{rand.New(rand.NewPCG(seed, 2))} //nolint:gosec // a test wants the same numbers each time
+		history := []fleet.Fleet{r.fleet(fleet.Fleet{Name: "acme"})}
+		for range 1 + r.IntN(4) {
+			history = append(history, r.fleet(history[len(history)-1]))
+		}
+		var seen []plans.Digest
+		for i := range history[1:] {
+			seen = append(seen, changes(history[i], history[i+1])...)
+		}
+		if left := plans.Unreviewed(changes(history[0], history[len(history)-1]), seen); len(left) > 0 {
+			t.Fatalf("seed %d: %s\nseen: %s", seed, texts(left), texts(seen))
+		}
+	}
+}
+
+// fleet gives one that differs in some things.
+func (r random) fleet(f fleet.Fleet) fleet.Fleet {
+	f.Servers, f.Firewalls, f.Volumes = cloned(f.Servers), cloned(f.Firewalls), cloned(f.Volumes)
+	for range 1 + r.IntN(3) {
+		switch name := r.pick("a", "b", "c"); r.IntN(6) {
+		case 0:
+			delete(f.Servers, name)
+		case 1, 2:
+			s := f.Servers[name]
+			s.ServerType, s.Image, s.Locations = r.pick("cx22", "cx32"), "debian-13", []string{"nbg1"}
+			s.Labels, s.Firewalls = map[string]string{"env": r.pick("prod", "test")}, nil
+			if _, ok := f.Firewalls["a"]; ok {
+				s.Firewalls = r.some("a")
+			}
+			f.Servers[name] = s
+		case 3:
+			var rules []fleet.FirewallRule
+			for _, port := range r.some("80", "443", "22") {
+				rules = append(rules, fleet.FirewallRule{Direction: "in", Protocol: "tcp", Port: port, SourceIPs: []string{r.pick("0.0.0.0/0", "10.0.0.0/8")}})
+			}
+			f.Firewalls["a"] = fleet.Firewall{Rules: rules}
+		case 4:
+			f.Volumes[name] = fleet.Volume{Size: 10 + 10*r.IntN(3), Location: "nbg1"}
+		case 5:
+			delete(f.Volumes, name)
+		}
+	}
+	return f
 }

@@ -20,7 +20,8 @@ import (
 //   - Risks: each by itself; replace, data, power-off, reboot and a stopped unit
 //     by destroy; data, power-off, reboot and a stopped unit by replace; reboot
 //     and a stopped unit by power-off; a stopped unit by reboot. Access and open
-//     ports by nothing else.
+//     ports by nothing else, but that of what was seen to be destroyed and made
+//     anew it is enough that what it names was seen.
 //   - Named things: each by itself. A unit's restart by its stop; its reload by
 //     its restart or stop; its start by its restart or reload. An attribute's
 //     value by the same attribute with a value that only apply would tell. What a
@@ -79,7 +80,8 @@ func (s *sum) rest(d Digest) (rest Digest, ok bool) {
 		}
 	}
 	for _, r := range d.Risks {
-		if !s.coversRisk(r) {
+		anew := !host && s.actions[Create] && s.actions[Destroy] && (r == RiskAccess || r == RiskPort)
+		if !s.coversRisk(r) && !anew {
 			rest.Risks = append(rest.Risks, r)
 		}
 	}
