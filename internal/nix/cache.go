@@ -192,8 +192,8 @@ func (v *vault) sweep(now time.Time) {
 				return nil //nolint:nilerr // same
 			}
 			if info, err := d.Info(); err == nil && now.Sub(info.ModTime()) > unusedFor {
-				_ = os.Remove(path)
-				_ = os.Remove(filepath.Dir(path)) // only if it is empty
+				_ = os.Remove(path)               //nolint:gosec // of a folder that is the user's own
+				_ = os.Remove(filepath.Dir(path)) //nolint:gosec // same; only if it is empty
 			}
 			return nil
 		})

@@ -41,13 +41,19 @@ func watcher(t testing.TB) []string {
 // counted is an Evaluator's run with what it took from the cache.
 func counted(t *testing.T, opts Options, s Source, hosts []string) (map[string]plans.Evaluation, int) {
 	t.Helper()
+	return countedBy(t, evaluator(t, opts), s, hosts)
+}
+
+func countedBy(t *testing.T, e *Evaluator, s Source, hosts []string) (map[string]plans.Evaluation, int) {
+	t.Helper()
 	hits := 0
 	sink := progress.Func(func(e progress.Event) {
 		if e.Kind == progress.Note {
 			_, _ = fmt.Sscanf(e.Text, "%d of", &hits) // other notes have no number
 		}
 	})
-	return evaluator(t, opts).Evaluate(t.Context(), s, hosts, sink), hits
+	result := e.Evaluate(t.Context(), s, hosts, sink)
+	return result, hits
 }
 
 // paths compares store paths.

@@ -182,14 +182,17 @@ func TestRandomEdits(t *testing.T) {
 	hosts := []string{"h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8", "h9"}
 	seed := uint64(4)
 	e := newEdited(t, seed)
-	opts := Options{Workers: 4, Cache: Cache{Dir: t.TempDir(), Watcher: watcher(t)}}
+	plain := evaluator(t, Options{Workers: 4})
+	cached := evaluator(t, Options{Workers: 4, Cache: Cache{Dir: t.TempDir(), Watcher: watcher(t)}})
+	defer plain.Keep()()
+	defer cached.Keep()()
 	hits, failed := 0, 0
 	for i := range edits {
 		what := e.edit()
 		settle()
 		s := Source{Dir: e.dir, Hive: fleet.Hive{File: "hive.nix"}, Facts: e.facts}
-		full := e.full(s, hosts)
-		got, found := counted(t, opts, s, hosts)
+		full := e.full(plain, s, hosts)
+		got, found := countedBy(t, cached, s, hosts)
 		hits += found
 		for host, one := range got {
 			one.System.ReadServers = nil // not told of several hosts in one process
@@ -212,8 +215,7 @@ func TestRandomEdits(t *testing.T) {
 
 // full evaluates hosts without a cache: all in one process, which is quicker for
 // hosts as small as these, or each by itself where one fails.
-func (e *edited) full(s Source, hosts []string) map[string]plans.Evaluation {
-	n := evaluator(e.t, Options{Workers: 4})
+func (e *edited) full(n *Evaluator, s Source, hosts []string) map[string]plans.Evaluation {
 	o, err := n.open(e.t.Context(), s)
 	e.must(err)
 	defer o.close()
