@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package observe
 
 import (
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // The test's own program is what Become turns into others.
@@ -116,5 +119,15 @@ func TestNotWatched(t *testing.T) {
 	}
 	if seen := w.End(); seen.Doubt == "" {
 		t.Error("no doubt")
+	}
+}
+
+// Where a container does not allow the quicker way.
+func TestMemoryFile(t *testing.T) {
+	text := []byte("a name\x00")
+	into := make([]byte, len(text))
+	n, err := readMemoryFile(uint32(os.Getpid()), uint64(uintptr(unsafe.Pointer(&text[0]))), into)
+	if err != nil || n != len(text) || !slices.Equal(into, text) {
+		t.Errorf("%q, %d, %v", into, n, err)
 	}
 }
