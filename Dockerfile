@@ -2,6 +2,8 @@ FROM golang:1.26-trixie AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
+# By this .ci/image finds what older builds left.
+LABEL flotilla.stage=build
 COPY cmd cmd
 COPY internal internal
 COPY examples examples

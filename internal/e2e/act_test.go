@@ -40,20 +40,34 @@ runs:
         done <<<"$FILES"
 `
 
+// cacheAction finds nothing, as the first job that asks does.
+const cacheAction = `name: Cache
+inputs:
+  path: {required: true}
+  key: {required: true}
+  restore-keys: {required: false}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env:
+        FOLDER: ${{ inputs.path }}
+      run: '[ -n "$FOLDER" ] && echo "keeps $FOLDER"'
+`
+
 // act runs whole workflows in the place of GitHub's runner.
 type act struct {
 	*runner
 	program string
-	action  string // folder of the action, with its image
-	upload  string // folder of what stands in for actions/upload-artifact
 	home    string
+	actions map[string]string // folders of the actions that are not checkout
 }
 
 // newAct installs act and makes the action as a release has it: action.yml with
 // the image's name in the place of the Dockerfile.
 func newAct(t *testing.T, w *runner) *act {
 	t.Helper()
-	a := &act{runner: w, home: t.TempDir(), action: t.TempDir(), upload: t.TempDir()}
+	a := &act{runner: w, home: t.TempDir(), actions: map[string]string{}}
 	install := exec.Command("go", "install", actProgram)
 	install.Env = append(os.Environ(), "GOBIN="+filepath.Join(a.home, "bin"), "GOFLAGS=")
 	start := time.Now()
@@ -67,8 +81,12 @@ func newAct(t *testing.T, w *runner) *act {
 	if !image.MatchString(text) {
 		t.Fatalf("action.yml names no image:\n%s", text)
 	}
-	w.put(t, filepath.Join(a.action, "action.yml"), image.ReplaceAllString(text, "  image: docker://"+w.image))
-	w.put(t, filepath.Join(a.upload, "action.yml"), uploadAction)
+	for name, text := range map[string]string{
+		actionName: image.ReplaceAllString(text, "  image: docker://"+w.image), "actions/upload-artifact": uploadAction, "actions/cache": cacheAction,
+	} {
+		a.actions[name] = t.TempDir()
+		w.put(t, filepath.Join(a.actions[name], "action.yml"), text)
+	}
 	t.Cleanup(func() { a.cleanUp(t) })
 	return a
 }
@@ -104,7 +122,7 @@ func (a *act) workflow(t *testing.T, file string, j job) string {
 
 	args := []string{j.event, "-C", dir, "-W", ".github/workflows/" + file, "-e", event, "-P", "ubuntu-24.04=" + base, "--pull=false", "--rm",
 		"--container-daemon-socket", "-", "--container-options", "-v " + nixpkgs + ":" + nixpkgs + ":ro"}
-	for name, dir := range map[string]string{actionName: a.action, "actions/upload-artifact": a.upload} {
+	for name, dir := range a.actions {
 		for _, use := range regexp.MustCompile(regexp.QuoteMeta(name)+`@[\w.-]+`).FindAllString(text, -1) {
 			args = append(args, "--local-repository", use+"="+dir)
 		}
