@@ -18,6 +18,13 @@ import (
 // deploy brings the fleet to the job's commit, as far as its pull requests
 // showed what that means.
 func (j *job) deploy(ctx context.Context) (problem.Code, error) {
+	if j.forge == nil && !j.Confirm {
+		return problem.OK, &problem.Problem{
+			Summary: "without a token nobody can tell what the pull requests have shown",
+			Hints:   []string{"Leave the input token out: it is the job's own then.", "With the input confirm: true everything that was merged is deployed."},
+			Code:    problem.Refused,
+		}
+	}
 	if err := j.checkRerun(ctx); err != nil {
 		return problem.OK, err
 	}
