@@ -89,7 +89,8 @@ func newRig(t *testing.T, lab string, edit func(r *rig)) *rig {
 	}
 	r.env = strings.Split(strings.TrimRight(string(out), "\x00"), "\x00")
 	private, public := newKey(t)
-	r.env = append(r.env, "FLOTILLA_SSH_KEY="+private)
+	// Each rig keeps its own results: the user's are none of its business.
+	r.env = append(r.env, "FLOTILLA_SSH_KEY="+private, "FLOTILLA_CACHE="+filepath.Join(filepath.Dir(r.repo), "cache"))
 
 	example, err := fs.Sub(examples.TwoServers, "two-servers")
 	if err != nil {
