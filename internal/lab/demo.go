@@ -112,7 +112,7 @@ func (d *demo) makeRepo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.env = append(os.Environ(), "FLOTILLA_SSH_KEY="+private)
+	d.env = append(os.Environ(), "FLOTILLA_SSH_KEY="+private, "FLOTILLA_CACHE="+filepath.Join(d.dir, "cache"))
 	example, err := fs.Sub(examples.TwoServers, "two-servers")
 	if err != nil {
 		return err
