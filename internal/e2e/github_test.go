@@ -253,7 +253,7 @@ func (w *runner) twoMerges(t *testing.T) {
 	w.runs++
 	dying := newer
 	dying.watch = func(line string, _ *exec.Cmd) {
-		if strings.Contains(line, " look ") {
+		if strings.Contains(line, " evaluate ") {
 			_ = exec.Command("docker", "kill", w.container(dying)).Run() // the end is seen by the code
 		}
 	}
