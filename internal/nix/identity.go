@@ -88,6 +88,12 @@ func cleanRevision(ctx context.Context, dir string) string {
 	if !ok || changes != "" {
 		return ""
 	}
+	// Files that git was told not to look at, or not to write out, are not as
+	// the revision has them.
+	files, ok := git("ls-files", "-v")
+	if !ok || slices.ContainsFunc(strings.Split(files, "\n"), func(line string) bool { return line != "" && !strings.HasPrefix(line, "H ") }) {
+		return ""
+	}
 	rev, ok := git("rev-parse", "HEAD")
 	if !ok || !fullRev.MatchString(rev) {
 		return ""

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +63,9 @@ func (i *reading) follow(path string, opened bool) {
 		}
 		next := filepath.Join(at, part)
 		if i.passes(next) {
+			if opened && i.o.Trusted && strings.Trim(strings.Join(rest, ""), "./") == "" {
+				i.doubtful(next + " was listed")
+			}
 			at = next
 			continue
 		}
@@ -126,8 +130,10 @@ func (i *reading) note(path, state string, opened bool) {
 		if i.o.Trusted && !strings.HasSuffix(base, ".lock") && (state == absent || !strings.HasSuffix(base, ".drv")) {
 			i.set(storepath.Dir+"/"+base, storepath.Dir+"/"+base, false)
 		}
-	case !i.o.Trusted, ofProcess(path):
+	case !i.o.Trusted, ofProcess(path, opened):
 		// A restricted evaluation gets nothing from outside, whatever is there.
+	case opened && path == storepath.Dir:
+		i.doubtful("the store was listed")
 	case opened && strings.Contains(path, "/.cache/nix/"), opened && strings.Contains(path, "/nix/") && strings.HasSuffix(path, ".sqlite"):
 		i.doubtful("something was fetched that no hash names")
 	default:
@@ -173,15 +179,38 @@ func (i *reading) set(name, path string, opened bool) {
 // storeOwned tells whether a path is the store's, where files appear all the time.
 func storeOwned(name string) bool { return strings.HasPrefix(name, storepath.Dir+"/") }
 
-// ofProcess tells whether a path is what any program looks at: its libraries,
-// the kernel's files, the store's own records.
-func ofProcess(path string) bool {
-	for _, dir := range []string{"/proc", "/sys", "/dev", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/locale", "/usr/bin", "/bin", "/run", "/nix/var"} {
-		if within(dir, path) || within(path, dir) {
+// ofProcess tells whether a path is what any program looks at, whatever it
+// evaluates: its libraries, the kernel's files of it, the store's own records.
+// What else lies beside these is what an expression asked for.
+func ofProcess(path string, opened bool) bool {
+	const perUser = "/nix/var/nix/profiles/per-user" // Nix sets the mode of these whenever it starts
+	if !opened && (slices.Contains(alwaysThere(), path) || path == storepath.Dir || path == perUser || filepath.Dir(path) == perUser) {
+		return true // their times change whenever anything is made in them
+	}
+	for _, dir := range []string{
+		"/dev/fd", "/dev/full", "/dev/null", "/dev/pts", "/dev/random", "/dev/stderr", "/dev/stdin", "/dev/stdout", "/dev/tty", "/dev/urandom", "/dev/zero",
+		"/proc/cpuinfo", "/proc/filesystems", "/proc/meminfo", "/proc/mounts", "/proc/self", "/proc/stat", "/proc/sys", "/proc/thread-self",
+		"/sys/devices/system/cpu", "/sys/fs/cgroup", "/sys/kernel/mm", "/run/nscd", "/run/systemd",
+		"/nix/var/log", "/nix/var/nix/builds", "/nix/var/nix/daemon-socket", "/nix/var/nix/db", "/nix/var/nix/gc.lock", "/nix/var/nix/gc-socket",
+		"/nix/var/nix/gcroots", "/nix/var/nix/temproots", "/nix/var/nix/userpool", "/nix/var/nix/userpool2",
+		"/usr/lib/locale", "/usr/share/locale", filepath.Join(storepath.Dir, ".links"), "/etc/ld.so.cache", "/etc/ld.so.preload",
+	} {
+		if within(dir, path) {
 			return true
 		}
 	}
-	return path == storepath.Dir || path == filepath.Join(storepath.Dir, ".links") || path == "/etc" || path == "/etc/ld.so.cache" || path == "/etc/ld.so.preload"
+	for _, dir := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"} {
+		if within(dir, path) && (strings.Contains(filepath.Base(path), ".so") || strings.Contains(path, "/gconv/")) {
+			return true
+		}
+	}
+	process, _, _ := strings.Cut(strings.TrimPrefix(path, "/proc/"), "/")
+	return strings.HasPrefix(path, "/proc/") && strings.Trim(process, "0123456789") == ""
+}
+
+// alwaysThere are folders that every machine has.
+func alwaysThere() []string {
+	return []string{"/dev", "/dev/shm", "/etc", "/nix", "/nix/var", "/nix/var/nix", "/nix/var/nix/profiles", "/proc", "/run", "/sys", "/tmp", "/usr", "/usr/lib", "/var", "/var/tmp"}
 }
 
 // namesClock tells whether a file holds clockWord.
