@@ -19,7 +19,7 @@ RUN printf 'path-exclude /usr/%s\n' \
       lib/git-core/git-daemon lib/git-core/git-http-backend lib/git-core/git-http-push lib/git-core/git-imap-send \
       >/etc/dpkg/dpkg.cfg.d/slim \
  && apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nix-bin git ca-certificates strace \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nix-bin git ca-certificates \
  && dpkg --purge --force-depends git-man $(dpkg-query -W -f '${Package}\n' '*perl*' | grep -vx perl-base) \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/cache/ldconfig/* /var/lib/dpkg/*-old /var/log/*.log /var/log/apt \
  && mkdir -p /etc/nix \
