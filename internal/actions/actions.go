@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sethvargo/go-githubactions"
 
@@ -19,6 +20,7 @@ type Runner struct {
 	gh     *githubactions.Action
 	getenv func(string) string
 	out    io.Writer
+	masked sync.Map // digests of what is masked already
 }
 
 // New gives the Runner of a job with this environment, whose commands go to out.

@@ -3,6 +3,7 @@ package actions
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -31,7 +32,11 @@ const (
 func (r *Runner) Mask(s secret.String) {
 	// The runner masks line by line, so a key in PEM form needs each line named.
 	for line := range strings.Lines(s.Reveal()) {
-		if line = strings.TrimSpace(line); len(line) > 4 && !strings.HasPrefix(line, "-----") {
+		line = strings.TrimSpace(line)
+		if len(line) <= 4 || strings.HasPrefix(line, "-----") {
+			continue
+		}
+		if _, again := r.masked.LoadOrStore(sha256.Sum256([]byte(line)), true); !again {
 			r.gh.AddMask(line)
 		}
 	}

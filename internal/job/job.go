@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/actions"
@@ -185,9 +186,12 @@ func (j *job) settle(ctx context.Context) {
 		case <-limited.Done():
 		}
 	}()
+	var untold []*problem.Problem
 	for _, u := range j.queue.Close(limited) {
-		j.runner.Warn([]*problem.Problem{{Summary: "GitHub was not told", Detail: u.String()}})
+		first, rest, _ := strings.Cut(strings.TrimSpace(u.String()), "\n")
+		untold = append(untold, &problem.Problem{Summary: first, Detail: rest})
 	}
+	j.runner.Warn(untold)
 }
 
 // cancelGrace is what is left for reports when the runner has asked us to go:
