@@ -25,8 +25,12 @@ func withoutHashes(text string) string {
 	return storeHash.ReplaceAllString(text, "/nix/store/…-")
 }
 
+// keysDir is where NixOS puts the SSH keys of users, a file for each.
+const keysDir = "ssh/authorized_keys.d/"
+
 // explained is /etc with the texts of files that are checked while they are
-// built, as far as the configuration tells them.
+// built, as far as the configuration tells them, and without the files of
+// users' keys, which are told as such.
 func explained(s plans.System) map[string]plans.EtcEntry {
 	etc := maps.Clone(s.Etc)
 	for path, text := range s.Services.Texts {
@@ -35,16 +39,40 @@ func explained(s plans.System) map[string]plans.EtcEntry {
 			etc[path] = e
 		}
 	}
+	maps.DeleteFunc(etc, func(path string, e plans.EtcEntry) bool {
+		user, ok := strings.CutPrefix(path, keysDir)
+		return ok && holdsKeys(e, s.Users[user].Keys)
+	})
 	return etc
 }
 
-// files compares /etc. Left out are what other parts of the plan tell better
-// (units, users' keys), and texts in which only hashes of store paths differ.
+// holdsKeys tells whether a file of /etc is what NixOS makes of a user's keys.
+// One that somebody wrote there by another way lets in whom no user names.
+func holdsKeys(e plans.EtcEntry, keys []string) bool {
+	if len(keys) == 0 {
+		return false
+	}
+	if e.Text == nil {
+		return strings.HasSuffix(e.Source, "-authorized_keys")
+	}
+	for line := range strings.Lines(*e.Text) {
+		line = strings.TrimSpace(line)
+		from := slices.ContainsFunc(keys, func(key string) bool {
+			return strings.HasPrefix(key, "file ") || slices.Contains(strings.Split(key, "\n"), line) || strings.TrimSpace(key) == line
+		})
+		if line != "" && !strings.HasPrefix(line, "#") && !from {
+			return false
+		}
+	}
+	return true
+}
+
+// files compares /etc. Left out are units, which other parts of the plan tell
+// better, and texts in which only hashes of store paths differ.
 func files(old, new map[string]plans.EtcEntry) []plans.File {
 	var list []plans.File
 	for _, path := range keysOfBoth(old, new) {
-		if strings.HasPrefix(path, "systemd/system/") || path == "systemd/system" || path == "systemd/user" ||
-			strings.HasPrefix(path, "ssh/authorized_keys.d/") {
+		if strings.HasPrefix(path, "systemd/system/") || path == "systemd/system" || path == "systemd/user" {
 			continue
 		}
 		before, inOld := old[path]

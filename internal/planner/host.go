@@ -62,7 +62,7 @@ func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 	r.Ports = ports(old.Firewall, new.Firewall)
 	r.users(members(old), members(new))
 	r.Files = bounded(append(files(explained(old), explained(new)), generatedFiles(old.Units, new.Units)...))
-	r.access = r.access || slices.ContainsFunc(r.Files, func(f plans.File) bool { return f.Path == "sudoers" })
+	r.access = r.access || slices.ContainsFunc(r.Files, plans.File.DecidesAccess)
 	r.Reboot = reboot(old.Boot, new.Boot)
 	if r.Reboot != "" && volatile(new.Keys) {
 		r.Notes = append(r.Notes, "a reboot takes the deployment keys below /run: a deploy puts them back, and so does flotilla deploy --goal keys")

@@ -191,7 +191,7 @@ func TestFiles(t *testing.T) {
 		"mode": entry("a\n"), "unknown": source("/nix/store/00000000000000000000000000000000-x"), "systemd/system": source("/nix/store/1"), "learned": source("/nix/store/2"),
 	}, map[string]plans.EtcEntry{
 		"same": entry("a\n"), "hash": entry("/nix/store/11111111111111111111111111111111-x/y\n"), "text": entry("a\nB\nc\n"), "new": entry("y\n"),
-		"mode": secret, "unknown": source("/nix/store/11111111111111111111111111111111-x"), "systemd/system": source("/nix/store/2"), "ssh/authorized_keys.d/root": entry("k"), "learned": entry("z\n"),
+		"mode": secret, "unknown": source("/nix/store/11111111111111111111111111111111-x"), "systemd/system": source("/nix/store/2"), "learned": entry("z\n"),
 	})
 	want := []plans.File{
 		{Path: "gone", Action: plans.Destroy, Diff: "@@ -1,1 +0,0 @@\n-x\n"},

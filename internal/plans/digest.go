@@ -154,7 +154,7 @@ func hostDigest(h Host) Digest {
 		d.What = append(d.What, userDigest(u)...)
 	}
 	for _, f := range h.Files {
-		if f.Unit == "" && guards(f.Path) {
+		if f.DecidesAccess() || f.Unit == "" && strings.HasPrefix(f.Path, "ssh/") {
 			put("file %s", f.Path)
 		}
 	}
@@ -225,13 +225,18 @@ func userDigest(u User) []string {
 	return list
 }
 
-// guards tells files that decide who gets in and what they may do there.
-func guards(file string) bool {
-	if file == "sudoers" || file == "doas.conf" || file == "passwd" || file == "shadow" {
+// DecidesAccess tells files of /etc that decide who gets in and what they may
+// do there.
+func (f File) DecidesAccess() bool {
+	if f.Unit != "" {
+		return false
+	}
+	switch f.Path {
+	case "sudoers", "doas.conf", "passwd", "shadow":
 		return true
 	}
-	for _, dir := range []string{"ssh/", "pam.d/", "security/", "sudoers.d/", "polkit-1/", "dbus-1/"} {
-		if strings.HasPrefix(file, dir) {
+	for _, dir := range []string{"ssh/sshd_config", "ssh/authorized_keys", "pam.d/", "security/", "sudoers.d/", "polkit-1/", "dbus-1/"} {
+		if strings.HasPrefix(f.Path, dir) {
 			return true
 		}
 	}
