@@ -23,6 +23,11 @@ const maxAsked = 8
 func (d *deployment) deployedCommits(ctx context.Context) map[string]string {
 	commits := map[string]string{}
 	var mu sync.Mutex
+	put := func(host, commit string) {
+		mu.Lock()
+		defer mu.Unlock()
+		commits[host] = commit
+	}
 	var asking sync.WaitGroup
 	limit := make(chan struct{}, maxAsked)
 	for _, host := range slices.Sorted(maps.Keys(d.hosts)) {
@@ -31,15 +36,12 @@ func (d *deployment) deployedCommits(ctx context.Context) map[string]string {
 		switch {
 		case server.Published.Held:
 		case server.Published.Commit != "" || !there && declared: // one that is to be made has no records
-			commits[host] = server.Published.Commit
+			put(host, server.Published.Commit)
 		default:
 			asking.Go(func() {
 				limit <- struct{}{}
 				defer func() { <-limit }()
-				commit := d.recordedCommit(ctx, host)
-				mu.Lock()
-				defer mu.Unlock()
-				commits[host] = commit
+				put(host, d.recordedCommit(ctx, host))
 			})
 		}
 	}

@@ -120,7 +120,7 @@ func TestLabelsAreDocumented(t *testing.T) {
 		}
 	}
 	for _, name := range names {
-		if !regexp.MustCompile("`flotilla/" + regexp.QuoteMeta(name) + "(`|\\.…`)").Match(readme) {
+		if !regexp.MustCompile("`flotilla/" + regexp.QuoteMeta(name) + "(`|\\.?…`)").Match(readme) {
 			t.Errorf("README.md does not name the label flotilla/%s", name)
 		}
 	}

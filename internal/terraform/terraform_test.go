@@ -104,7 +104,7 @@ func withDefaults(t *testing.T, f fleet.Fleet) fleet.Fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.SSH, f.Rollout = empty.SSH, empty.Rollout
+	f.SSH, f.Rollout, f.Review = empty.SSH, empty.Rollout, empty.Review
 	return f
 }
 
