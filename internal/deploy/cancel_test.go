@@ -51,7 +51,7 @@ func TestInterruptedInTime(t *testing.T) {
 		}, ends(fleet.Deployed, 0), "not begun, not begun", problem.Cancelled, 7 * time.Second},
 		"a push fails by itself": {func(_ context.Context, host string) *plans.HostResult {
 			return &plans.HostResult{Host: host, Outcome: fleet.Failed, Reason: "no space"}
-		}, ends(fleet.Deployed, 0), "failed, failed", problem.NotDeployed, 0},
+		}, ends(fleet.Deployed, 0), "failed, failed|failed, not begun", problem.NotDeployed, 0}, // b's push may have begun before a's failed
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestInterruptedInTime(t *testing.T) {
 					}
 					got = append(got, word)
 				}
-				if text := strings.Join(got, ", "); text != c.want || codeOf(hosts, draining) != c.code {
+				if text := strings.Join(got, ", "); !slices.Contains(strings.Split(c.want, "|"), text) || codeOf(hosts, draining) != c.code {
 					t.Errorf("got %s and exit code %d, want %s and %d: %+v", text, codeOf(hosts, draining), c.want, c.code, hosts)
 				}
 				if took > c.within {
