@@ -36,7 +36,7 @@ func killPoints() []killPoint {
 // slowRig is a fleet in which confirm and commit take long enough to be hit.
 func slowRig(t *testing.T, lab string) *rig {
 	return newRig(t, lab, func(r *rig) {
-		r.replace(t, "flotilla.yaml", "activation_timeout: 2m", "activation_timeout: 20s\n  confirm_timeout: 10s")
+		r.replace(t, "flotilla.yaml", "activation_timeout: 2m", "activation_timeout: 20s\n  confirm_timeout: 25s")
 		r.replace(t, "flotilla.yaml", "  web:\n    health:\n", "  web:\n    health:\n      - command: {run: [sleep, \"3\"], within: 10s}\n")
 		r.replace(t, "hosts/web.nix", `deployment.tags = [ "web" ];`, `deployment.tags = [ "web" ];
 

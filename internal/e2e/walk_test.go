@@ -140,7 +140,11 @@ func TestWalk(t *testing.T) {
 		r.replace(t, "hosts/web.nix", `deployment.tags = [ "web" ];`, `deployment.tags = [ "web" ];
   services.openssh.ports = [ 2222 ];`)
 		r.commit(t, "Move sshd")
-		web := hostResult(t, r.deploy(t, 3), "web")
+		// What can be told before is refused; the guard is for what cannot.
+		if refused := r.deploy(t, 5); len(refused.Hosts) != 0 || !strings.Contains(refused.Failure, "lock this deploy out") {
+			t.Errorf("not refused: %+v", refused)
+		}
+		web := hostResult(t, r.deploy(t, 3, "--allow-lockout", "web"), "web")
 		if web.Outcome != fleet.RolledBack || r.runs(t, "web") != good || r.boots(t, "web") != good {
 			t.Errorf("%s (%s): runs %s, boots %s, want %s", web.Outcome, web.Reason, r.runs(t, "web"), r.boots(t, "web"), good)
 		}

@@ -76,7 +76,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"A pull request changes one line; this is its plan comment", d.pullRequest},
 		{"It is merged and deployed", d.merge},
 		{"A merge breaks nginx: the health check fails and web goes back by itself", d.breakPage},
-		{"A merge cuts its own SSH access: the guard on the host brings it back", d.cutAccess},
+		{"A merge cuts its own SSH access: it is refused, and with leave the guard on the host brings it back", d.cutAccess},
 		{"A rollback by hand: web goes back to the first deploy and is held there", d.rollback},
 		{"Status and history", d.look},
 	} {
@@ -209,7 +209,11 @@ func (d *demo) cutAccess(ctx context.Context) error {
 	if err := d.commit(ctx, "Move sshd (and forget the deploys)"); err != nil {
 		return err
 	}
-	if err := d.flotilla(ctx, 3, d.Stdout, "deploy", "--yes"); err != nil {
+	if err := d.flotilla(ctx, 5, d.Stdout, "deploy", "--yes"); err != nil {
+		return err
+	}
+	d.say("Exit code 5: refused before anything was done. Somebody insists:")
+	if err := d.flotilla(ctx, 3, d.Stdout, "deploy", "--yes", "--allow-lockout", "web"); err != nil {
 		return err
 	}
 	d.say("Exit code 3 again: nobody could log in to confirm, so the host put itself back.")
