@@ -120,6 +120,16 @@ func (d *deployment) whyUnreviewed(stopped []plans.Digest) string {
 	return strings.Join(lines, "\n")
 }
 
+// first tells whether this counts as a first deployment, of which no plan could
+// show everything: of a fleet that is new, or of one that was lost and comes
+// back from what was reviewed before.
+func (d *deployment) first(seen plans.Reviewed) bool {
+	if seen.Since != "" {
+		return len(seen.Direct)+len(seen.Unplanned) == 0
+	}
+	return len(seen.Direct) == 0 || d.reviewed.policy != fleet.DirectRefuse
+}
+
 // holdAgainst asks for the reviews since a deployed revision ("": none is
 // known) and gives what stops the deploy.
 func (d *deployment) holdAgainst(ctx context.Context, commit string, would []plans.Digest) ([]plans.Digest, error) {
@@ -133,9 +143,10 @@ func (d *deployment) holdAgainst(ctx context.Context, commit string, would []pla
 	left := plans.Unreviewed(would, seen.Seen)
 	d.result.Unreviewed = append(d.result.Unreviewed, left...)
 	var stopped []plans.Digest
+	first := commit == "" && d.first(seen)
 	for _, u := range left {
 		switch {
-		case commit == "" && (u.Action == plans.Create || len(u.Risks) == 0):
+		case first && (u.Action == plans.Create || len(u.Risks) == 0):
 			d.note(progress.Review, "the first deployment, which no plan has shown: "+u.String())
 		case len(seen.Direct) > 0 && mayPass(d.reviewed.policy, u):
 			d.note(progress.Review, "came without a pull request: "+u.String())

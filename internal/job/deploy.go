@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +45,8 @@ func (j *job) deploy(ctx context.Context) (problem.Code, error) {
 		j.resultNote(pull.Number, result)
 	}
 	j.answer(result)
-	return result.ExitCode, errors.Join(err, j.tellResult(result))
+	j.tellResult(result)
+	return result.ExitCode, err
 }
 
 // checkRerun refuses to run an old deploy again after a newer one: a re-run

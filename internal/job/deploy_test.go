@@ -214,24 +214,6 @@ func TestReviewed(t *testing.T) {
 	r.run(r.onDispatch("deploy", head, "command", "deploy", "confirm", "true")).want(problem.OK)
 }
 
-// TestDeployWithoutToken: who cannot read the reviews does not deploy without
-// leave.
-func TestDeployWithoutToken(t *testing.T) {
-	r := start(t)
-	head := r.api.AddCommit("main", "Pushed")
-	r.flow.onDeploy = func(context.Context, deploy.Options) (plans.Result, error) {
-		return result(t, head, map[string]fleet.Outcome{"web-1": fleet.Deployed}), nil
-	}
-	job := r.onDispatch("deploy", head, "command", "deploy")
-	job.token = ""
-	done := r.run(job)
-	done.want(problem.Refused)
-	wantIn(t, "the errors", done.said("error"), "without a token")
-	job = job.with("confirm", "true")
-	job.token = ""
-	r.run(job).want(problem.OK)
-}
-
 // TestReviewedSinceSeveralRevisions: hosts are at different revisions, and each
 // is asked about on its own. Every pull request is read and told once.
 func TestReviewedSinceSeveralRevisions(t *testing.T) {

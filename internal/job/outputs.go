@@ -44,18 +44,18 @@ func (j *job) tellPlan(p plans.Plan) error {
 	)
 }
 
-// tellResult leaves a result in the log, the summary, a file and outputs.
-func (j *job) tellResult(r plans.Result) error {
+// tellResult leaves a result in the log, the summary, a file and outputs. What
+// cannot be written does not make a deploy one that failed.
+func (j *job) tellResult(r plans.Result) {
 	j.sink.Flush()
 	var text strings.Builder
-	if err := render.ResultJSON(&text, r); err != nil {
-		return err
-	}
+	broken := render.ResultJSON(&text, r)
 	inline := text.String()
 	if len(inline) > actions.OutputBytes {
 		inline = "" // action.yml: the file has it in every case
 	}
-	return errors.Join(
+	if err := errors.Join(
+		broken,
 		j.runner.Relay(func(w io.Writer) error { return render.ResultText(w, r, render.Options{Width: logWidth}) }),
 		j.write(resultFile, func(w io.Writer) error { _, err := io.WriteString(w, text.String()); return err }),
 		j.runner.Summary(render.ResultMarkdown(r, render.Budget{Bytes: actions.SummaryBytes})),
@@ -64,7 +64,9 @@ func (j *job) tellResult(r plans.Result) error {
 		j.runner.Output("headline", render.ResultHeadline(r)),
 		j.runner.Output("changed-hosts", hosts(r.Hosts, fleet.Deployed)),
 		j.runner.Output("rolled-back-hosts", hosts(r.Hosts, fleet.RolledBack)),
-	)
+	); err != nil {
+		j.runner.Warn(problem.All(err))
+	}
 }
 
 // write writes a file into the workspace, for whom the workspace belongs to:

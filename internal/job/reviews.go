@@ -14,6 +14,7 @@ type reviews struct {
 	job   *job
 	pulls []forge.Pull  // that were merged since the deployed revisions, of all questions
 	shown map[int]shown // by number
+	since string        // the last deployment at GitHub, where servers name no revision
 }
 
 // shown is what the plan of a pull request showed, or why that is nothing.
@@ -44,7 +45,10 @@ func (r *reviews) reviewed(ctx context.Context, deployed []string, head string) 
 			r.pulls = append(r.pulls, p)
 		}
 	}
-	var found plans.Reviewed
+	found := plans.Reviewed{}
+	if len(deployed) == 0 {
+		found.Since = r.since
+	}
 	for _, c := range merged.Direct {
 		found.Direct = append(found.Direct, plans.DirectPush{Commit: c.SHA, Subject: c.Subject, Author: c.Author, URL: c.URL})
 	}
@@ -54,7 +58,7 @@ func (r *reviews) reviewed(ctx context.Context, deployed []string, head string) 
 			if known.seen, known.why, err = r.plan(ctx, pull); err != nil {
 				return plans.Reviewed{}, err
 			}
-			r.shown[pull.Number], r.pulls = known, append(r.pulls, pull)
+			r.shown[pull.Number] = known
 		}
 		if known.why != "" {
 			found.Unplanned = append(found.Unplanned, plans.Unplanned{Number: pull.Number, URL: pull.URL, Why: known.why})
@@ -68,6 +72,12 @@ func (r *reviews) reviewed(ctx context.Context, deployed []string, head string) 
 // deployed yet it is what brought the head.
 func (r *reviews) merged(ctx context.Context, deployed []string, head string) (forge.Merged, error) {
 	var all forge.Merged
+	if len(deployed) == 0 {
+		// Servers alone name no revision; the last deployment does.
+		if last := r.job.lastDeployed(ctx); last != "" {
+			r.since, deployed = last, []string{last}
+		}
+	}
 	if len(deployed) == 0 {
 		pulls, err := r.job.forge.PullsOf(ctx, head)
 		if err != nil {

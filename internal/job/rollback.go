@@ -34,7 +34,8 @@ func (j *job) rollback(ctx context.Context) (problem.Code, error) {
 		tell(result)
 	}
 	j.answer(result)
-	return result.ExitCode, errors.Join(err, j.tellResult(result))
+	j.tellResult(result)
+	return result.ExitCode, err
 }
 
 // unlock breaks the fleet's lock: whoever asked for it has seen that its run is

@@ -31,7 +31,7 @@ type Cache struct {
 }
 
 const (
-	cacheFormat  = "1" // part of every key: another form of entries has other names
+	cacheFormat  = "2" // part of every key: another form of entries has other names
 	unusedFor    = 30 * 24 * time.Hour
 	sweepEvery   = 24 * time.Hour
 	mostVersions = 16        // entries of one host that are kept

@@ -232,7 +232,7 @@ func (f File) DecidesAccess() bool {
 		return false
 	}
 	switch f.Path {
-	case "sudoers", "doas.conf", "passwd", "shadow":
+	case "sudoers", "doas.conf", "passwd", "shadow", "nix/nix.conf": // whom Nix trusts is root
 		return true
 	}
 	for _, dir := range []string{"ssh/sshd_config", "ssh/authorized_keys", "pam.d/", "security/", "sudoers.d/", "polkit-1/", "dbus-1/"} {

@@ -3,6 +3,9 @@ package plans
 // Reviewed is what the pull requests between the deployed revisions and the
 // head have shown, and what came there without one.
 type Reviewed struct {
+	// Since is the revision that they are counted from, where the deploy itself
+	// knows of none; "": nothing is known to be deployed.
+	Since     string       `json:"since,omitempty"`
 	Seen      []Digest     `json:"seen"`      // of the plans that were shown for what was merged
 	Direct    []DirectPush `json:"direct"`    // commits that no pull request brought
 	Unplanned []Unplanned  `json:"unplanned"` // pull requests whose plan cannot be counted
