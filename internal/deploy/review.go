@@ -120,14 +120,11 @@ func (d *deployment) whyUnreviewed(stopped []plans.Digest) string {
 	return strings.Join(lines, "\n")
 }
 
-// first tells whether this counts as a first deployment, of which no plan could
+// firstDeployment tells whether this counts as a first deployment, of which no plan could
 // show everything: of a fleet that is new, or of one that was lost and comes
 // back from what was reviewed before.
-func (d *deployment) first(seen plans.Reviewed) bool {
-	if seen.Since != "" {
-		return len(seen.Direct)+len(seen.Unplanned) == 0
-	}
-	return len(seen.Direct) == 0 || d.reviewed.policy != fleet.DirectRefuse
+func firstDeployment(seen plans.Reviewed) bool {
+	return seen.Since == "" || len(seen.Direct)+len(seen.Unplanned) == 0
 }
 
 // holdAgainst asks for the reviews since a deployed revision ("": none is
@@ -143,7 +140,7 @@ func (d *deployment) holdAgainst(ctx context.Context, commit string, would []pla
 	left := plans.Unreviewed(would, seen.Seen)
 	d.result.Unreviewed = append(d.result.Unreviewed, left...)
 	var stopped []plans.Digest
-	first := commit == "" && d.first(seen)
+	first := commit == "" && firstDeployment(seen)
 	for _, u := range left {
 		switch {
 		case first && (u.Action == plans.Create || len(u.Risks) == 0):

@@ -147,25 +147,21 @@ func TestPoliciesForDirectPushes(t *testing.T) {
 	}
 }
 
-// What creates everything passes as a first deployment, but not what somebody
-// pushed past a policy, nor what came after a deployment that GitHub knows of.
-func TestFirst(t *testing.T) {
+// What creates everything passes as a first deployment, but not what came
+// unseen after a deployment that GitHub knows of.
+func TestFirstDeploymentOf(t *testing.T) {
 	direct, unplanned := []plans.DirectPush{{}}, []plans.Unplanned{{}}
 	for name, c := range map[string]struct {
-		policy fleet.DirectPush
-		seen   plans.Reviewed
-		want   bool
+		seen plans.Reviewed
+		want bool
 	}{
-		"new":                      {fleet.DirectRefuse, plans.Reviewed{}, true},
-		"pushed":                   {fleet.DirectStopOnRisk, plans.Reviewed{Direct: direct}, true},
-		"pushed past a refusal":    {fleet.DirectRefuse, plans.Reviewed{Direct: direct}, false},
-		"without a plan":           {fleet.DirectRefuse, plans.Reviewed{Unplanned: unplanned}, true},
-		"lost and back":            {fleet.DirectRefuse, plans.Reviewed{Since: "a"}, true},
-		"no hosts, pushed":         {fleet.DirectAllow, plans.Reviewed{Since: "a", Direct: direct}, false},
-		"no hosts, without a plan": {fleet.DirectAllow, plans.Reviewed{Since: "a", Unplanned: unplanned}, false},
+		"new":                      {plans.Reviewed{}, true},
+		"new, pushed":              {plans.Reviewed{Direct: direct}, true},
+		"lost and back":            {plans.Reviewed{Since: "a"}, true},
+		"no hosts, pushed":         {plans.Reviewed{Since: "a", Direct: direct}, false},
+		"no hosts, without a plan": {plans.Reviewed{Since: "a", Unplanned: unplanned}, false},
 	} {
-		d := &deployment{reviewed: &reviewing{policy: c.policy}}
-		if got := d.first(c.seen); got != c.want {
+		if got := firstDeployment(c.seen); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -20,8 +20,12 @@ const noteDrift = "drift"
 // drift looks for what is not as deployed, and keeps one issue about it. Drift
 // is no failure of the job: the issue tells it.
 func (j *job) drift(ctx context.Context) (problem.Code, error) {
+	deployed, err := j.lastDeployed(ctx)
+	if err != nil {
+		j.runner.Warn(problem.All(err)) // the servers' labels tell, too
+	}
 	drift, err := j.flow.Drift(ctx, deploy.DriftOptions{
-		On: j.on, Only: deploy.Only(j.Only), Deployed: j.lastDeployed(ctx), LockTimeout: j.LockTimeout,
+		On: j.on, Only: deploy.Only(j.Only), Deployed: deployed, LockTimeout: j.LockTimeout,
 	})
 	if err != nil {
 		return problem.OK, err
@@ -68,20 +72,19 @@ func (j *job) driftIssue(ctx context.Context, drift plans.Drift) error {
 }
 
 // lastDeployed is the newest revision that a deployment at GitHub names as
-// deployed; "" when there is none or nobody can tell.
-func (j *job) lastDeployed(ctx context.Context) string {
+// deployed; "" when there is none.
+func (j *job) lastDeployed(ctx context.Context) (string, error) {
 	if j.forge == nil {
-		return ""
+		return "", nil
 	}
-	list, err := j.forge.Deployments(ctx, j.Environment, 10, true)
+	list, err := j.forge.Deployments(ctx, j.Environment, 30, true)
 	if err != nil {
-		j.runner.Warn(problem.All(err))
-		return ""
+		return "", err
 	}
 	for _, d := range list {
-		if d.Task == "deploy" && d.State == forge.Succeeded {
-			return d.SHA
+		if d.Run != "" && d.Task == "deploy" && d.State == forge.Succeeded {
+			return d.SHA, nil
 		}
 	}
-	return ""
+	return "", nil
 }

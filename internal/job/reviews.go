@@ -74,7 +74,11 @@ func (r *reviews) merged(ctx context.Context, deployed []string, head string) (f
 	var all forge.Merged
 	if len(deployed) == 0 {
 		// Servers alone name no revision; the last deployment does.
-		if last := r.job.lastDeployed(ctx); last != "" {
+		last, err := r.job.lastDeployed(ctx)
+		if err != nil {
+			return all, err
+		}
+		if last != "" {
 			r.since, deployed = last, []string{last}
 		}
 	}
