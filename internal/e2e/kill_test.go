@@ -114,6 +114,7 @@ func TestPowerCut(t *testing.T) {
 			if !cut {
 				t.Fatalf("the power was not cut at %s %s\n%s", p.kind, p.step, ended.stderr)
 			}
+			eventually(t, 30*time.Second, "the host has booted", func() bool { return r.page(t) != "" })
 			result := hostResult(t, ended.result(t), "web")
 			t.Logf("exit code %d, outcome %s: %s", ended.code, result.Outcome, result.Reason)
 			if result.Outcome == fleet.Deployed && r.runs(t, "web") != result.Wanted.String() {

@@ -73,6 +73,10 @@ type rig struct {
 func newRig(t *testing.T, lab string, edit func(r *rig)) *rig {
 	t.Helper()
 	r := &rig{repo: filepath.Join(t.TempDir(), "fleet"), lab: lab}
+	// A run that was killed has left its lab, with keys that nobody has any more.
+	if out, err := exec.Command(program, "lab", "down", "--name", lab).CombinedOutput(); err != nil {
+		t.Fatalf("lab down: %v\n%s", err, out)
+	}
 	start := time.Now()
 	if out, err := exec.Command(program, "lab", "up", "--name", lab).CombinedOutput(); err != nil {
 		t.Fatalf("lab up: %v\n%s", err, out)

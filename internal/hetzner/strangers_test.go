@@ -48,9 +48,17 @@ func (a *account) byHand(t *testing.T) {
 	} {
 		a.post(t, path, body)
 	}
-	for strings.Contains(a.dump(t)["servers"], "initializing") || strings.Contains(a.dump(t)["servers"], `"locked":true`) {
+	for a.settling(t) {
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// settling tells whether something changes by itself: a server that starts, a
+// volume that is made.
+func (a *account) settling(t *testing.T) bool {
+	t.Helper()
+	all := a.dump(t)
+	return strings.Contains(all["servers"], "initializing") || strings.Contains(all["servers"], `"locked":true`) || strings.Contains(all["volumes"], "creating")
 }
 
 // others makes another fleet's resources.

@@ -100,6 +100,10 @@ func (d *demo) titled(ctx context.Context, title string, run func(context.Contex
 }
 
 func (d *demo) labUp(ctx context.Context) error {
+	// A demo that was killed has left its lab, with a key that is gone.
+	if err := d.flotilla(ctx, 0, io.Discard, "lab", "down", "--name", demoLab); err != nil {
+		return err
+	}
 	if err := d.flotilla(ctx, 0, d.Stdout, "lab", "up", "--name", demoLab); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ root() {
 # and starts its guard. Exit code 69 refuses; nothing has changed then.
 arm() {
   tools "$2"
+  answers
   mutex
   arm_check "$@"
   id=$1 dir=$lib/deployments/$1 here=$run/$1
@@ -33,6 +34,16 @@ arm() {
   fi
   differs "$3"
   tidy
+}
+
+# answers: waits for a systemd that can be asked. Right after a boot it cannot.
+answers() {
+  rounds=30
+  until systemctl show -p Version >/dev/null 2>&1; do
+    rounds=$((rounds - 1))
+    [ "$rounds" -gt 0 ] || die 69 "systemd does not answer"
+    sleep 0.5
+  done
 }
 
 arm_check() {
