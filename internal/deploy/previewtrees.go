@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
@@ -23,7 +24,12 @@ type evaluatedTree struct {
 	listed      bool // deployments and problem are known
 	deployments map[string]plans.Deployment
 	problem     error
-	hosts       map[string]plans.Evaluation
+
+	on       string // what selected and hive are about
+	selected map[string]plans.Evaluation
+	hive     error
+
+	hosts map[string]plans.Evaluation
 }
 
 func (f *Flow) evaluations(bounds fleet.Evaluation) *evaluations {
@@ -45,13 +51,10 @@ func (e *evaluations) of(t tree, facts fleet.Facts) *evaluatedTree {
 
 // hosts evaluates named hosts of a tree, restricted.
 func (e *evaluations) hosts(ctx context.Context, t tree, facts fleet.Facts, names []string) map[string]plans.Evaluation {
-	return e.named(ctx, t, e.of(t, facts), t.source(facts, false), names)
-}
-
-func (e *evaluations) named(ctx context.Context, t tree, known *evaluatedTree, source nix.Source, names []string) map[string]plans.Evaluation {
+	known := e.of(t, facts)
 	fresh := slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, ok := known.hosts[name]; return ok })
 	if len(fresh) > 0 {
-		for name, result := range e.evaluator.Evaluate(ctx, source, fresh, e.flow.Sink) {
+		for name, result := range e.evaluator.Evaluate(ctx, t.source(facts, false), fresh, e.flow.Sink) {
 			if result.Err != nil {
 				_ = relativeTo(result.Err, t.Root)
 			}
@@ -63,38 +66,25 @@ func (e *evaluations) named(ctx context.Context, t tree, known *evaluatedTree, s
 
 // selected evaluates the hosts of a tree that on picks. Each host's failure is
 // in its evaluation; the error is about the hive as a whole. A host of which
-// not even the tags could be read is in the result if on may mean it.
+// not even the tags could be read is in the result if on may mean it. A name
+// that this revision does not have is no error: the other one may have it.
 func (e *evaluations) selected(ctx context.Context, t tree, source nix.Source, on fleet.Selector) (map[string]plans.Evaluation, error) {
 	known := e.of(t, source.Facts)
-	if !known.listed {
-		known.deployments, known.problem = e.evaluator.Hosts(ctx, source)
-		known.listed = true
-	}
-	unreadable, rest := nix.ByHost(known.problem)
-	result := e.named(ctx, t, known, source, selected(on, known.deployments))
-	for host, p := range unreadable {
-		if on.MayMatch(host) {
-			_ = relativeTo(p, t.Root)
-			result[host] = plans.Evaluation{Err: p}
+	if known.selected == nil || known.on != on.String() {
+		known.on = on.String()
+		known.selected, known.hive = e.evaluator.Select(ctx, source, on, e.flow.Sink)
+		for name, result := range known.selected {
+			if result.Err != nil {
+				_ = relativeTo(result.Err, t.Root)
+			}
+			known.hosts[name] = result
 		}
 	}
-	if rest != nil {
-		return result, relativeTo(rest, t.Root)
+	result := maps.Clone(known.selected)
+	if known.hive != nil {
+		return result, relativeTo(known.hive, t.Root)
 	}
 	return result, nil
-}
-
-// selected gives the names that a selector picks, sorted. An exact name that
-// does not exist in this revision is no error: it may exist in the other one.
-func selected(on fleet.Selector, deployments map[string]plans.Deployment) []string {
-	var hosts []string
-	for host, d := range deployments {
-		if on.Match(host, d.Tags) {
-			hosts = append(hosts, host)
-		}
-	}
-	slices.Sort(hosts)
-	return hosts
 }
 
 func only(all map[string]plans.Evaluation, hosts []string) map[string]plans.Evaluation {

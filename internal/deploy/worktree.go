@@ -36,7 +36,9 @@ func (f *Flow) Evaluate(ctx context.Context, on fleet.Selector, trusted bool) (m
 	if err != nil {
 		return nil, err
 	}
-	result, err := f.evaluations(t.Fleet.Evaluation).selected(ctx, t, t.source(provision.Facts(t.Fleet, account, provision.Options{}), trusted), on)
+	source := t.source(provision.Facts(t.Fleet, account, provision.Options{}), trusted)
+	source.Brief = true
+	result, err := f.evaluations(t.Fleet.Evaluation).selected(ctx, t, source, on)
 	if err == nil && len(result) == 0 {
 		err = &problem.Problem{Summary: fmt.Sprintf("--on %s selects no host", on), Code: problem.Usage}
 	}

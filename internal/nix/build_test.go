@@ -137,7 +137,7 @@ func TestBlindEvaluation(t *testing.T) {
 	}
 	defer o.close()
 	o.blind = true
-	got := e.one(t.Context(), o, nil, "web")
+	got := e.one(t.Context(), o, nil, "web", nil)
 	if got.Err != nil || got.System.DrvPath != want.DrvPath || got.System.Units["a.service"].Files != nil {
 		t.Errorf("got %+v", got)
 	}

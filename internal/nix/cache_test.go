@@ -241,7 +241,7 @@ func TestVerifyCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.close()
-	m := e.remember(t.Context(), o, time.Now())
+	m := e.remember(t.Context(), o)
 	var text []byte
 	if !m.find("a", func(digest string) (ok bool) { text, ok = m.vault.result(digest); return ok }) {
 		t.Fatal("a is not in the cache")

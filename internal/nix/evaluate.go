@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,21 +30,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, s Source, hosts []string, sink
 // Each is Evaluate that hands on every host's result as soon as it is there,
 // one at a time.
 func (e *Evaluator) Each(ctx context.Context, s Source, hosts []string, sink progress.Sink, take func(host string, one plans.Evaluation)) {
-	started := time.Now()
 	o, err := e.open(ctx, s)
-	var m *memory
-	var known map[string]plans.System
-	if err == nil {
-		m = e.remember(ctx, o, started)
-		o.keeps = m != nil
-		if known = e.remembered(ctx, o, m, hosts); len(known) < len(hosts) || e.opts.Cache.Verify {
-			err = e.prepare(ctx, o)
-		}
-		if err != nil {
-			err = o.explain("", err)
-			o.close()
-		}
-	}
 	if err != nil {
 		p := asProblem(err)
 		for _, h := range hosts {
@@ -54,6 +39,25 @@ func (e *Evaluator) Each(ctx context.Context, s Source, hosts []string, sink pro
 		return
 	}
 	defer o.close()
+	m := e.remember(ctx, o)
+	o.keeps = m != nil
+	e.each(ctx, o, m, hosts, nil, sink, take)
+}
+
+// each evaluates hosts of an opened Source. only is the evaluation of the only
+// host; nil: it has not begun, or there are several.
+func (e *Evaluator) each(ctx context.Context, o *opened, m *memory, hosts []string, only *begun, sink progress.Sink, take func(host string, one plans.Evaluation)) {
+	known := e.remembered(ctx, o, m, hosts)
+	if len(known) < len(hosts) || e.opts.Cache.Verify {
+		m.begin()
+		if err := e.ready(ctx, o); err != nil {
+			p := asProblem(o.explain("", err))
+			for _, h := range hosts {
+				take(h, plans.Evaluation{Err: p})
+			}
+			return
+		}
+	}
 
 	var (
 		mu    sync.Mutex
@@ -70,7 +74,7 @@ func (e *Evaluator) Each(ctx context.Context, s Source, hosts []string, sink pro
 			var one plans.Evaluation
 			// The failure is in the result; the reporter shows it.
 			_ = progress.For(sink, host).Do(progress.Evaluate, func() error {
-				one = e.oneOf(ctx, o, m, known, host)
+				one = e.oneOf(ctx, o, m, known, host, only)
 				if one.Err != nil {
 					return one.Err
 				}
@@ -112,12 +116,12 @@ type wire struct {
 }
 
 // oneOf gives a host's known system, or evaluates it.
-func (e *Evaluator) oneOf(ctx context.Context, o *opened, m *memory, known map[string]plans.System, host string) plans.Evaluation {
+func (e *Evaluator) oneOf(ctx context.Context, o *opened, m *memory, known map[string]plans.System, host string, first *begun) plans.Evaluation {
 	kept, ok := known[host]
 	if ok && !e.opts.Cache.Verify {
 		return plans.Evaluation{System: kept}
 	}
-	one := e.one(ctx, o, m, host)
+	one := e.one(ctx, o, m, host, first)
 	if ok && one.Err == nil {
 		if p := differs("host "+host, kept, one.System); p != nil {
 			return plans.Evaluation{Err: p}
@@ -126,19 +130,32 @@ func (e *Evaluator) oneOf(ctx context.Context, o *opened, m *memory, known map[s
 	return one
 }
 
-func (e *Evaluator) one(ctx context.Context, o *opened, m *memory, host string) plans.Evaluation {
+// one evaluates a host; first is what was done of that already, or nil.
+func (e *Evaluator) one(ctx context.Context, o *opened, m *memory, host string, first *begun) plans.Evaluation {
 	if err := ctx.Err(); err != nil {
 		return plans.Evaluation{Err: &problem.Problem{Summary: fmt.Sprintf("host %s was not evaluated", host), Cause: err, Code: problem.Cancelled}}
 	}
+	if first == nil {
+		out, err := e.eval(ctx, o, "system", host)
+		first = &begun{out, err}
+	}
+	out, err := first.out, first.err
+	if err != nil && ctx.Err() == nil {
+		if stored := e.withStore(ctx, o); stored != nil {
+			// Some hosts read what they put into the store themselves. m does not
+			// know that store, so nothing is kept.
+			o, m = stored, nil
+			out, err = e.eval(ctx, o, "system", host)
+		}
+	}
 	var missing string
-	out, err := e.eval(ctx, o, "system", host)
 	if err != nil && ctx.Err() == nil {
 		// A review fact may be what fails, on a tree that is older or newer than
 		// expected. The system alone then still evaluates.
-		first := o.explain(host, err)
+		failed := o.explain(host, err)
 		out, err = e.eval(ctx, o, "bare", host)
 		if err == nil {
-			missing = first.Error()
+			missing = failed.Error()
 		}
 	}
 	if err != nil {

@@ -32,8 +32,10 @@ type generatedFile struct {
 // readGenerated adds the texts of files that units name, and of those that
 // these files name: Nix keeps the text of a file that it will write in the
 // derivation which does so. What cannot be read is left out: it is there to
-// explain, nothing depends on it.
+// explain, nothing depends on it. The machine's store is nothing to an untrusted
+// evaluation.
 func (o *opened) readGenerated(w *wire) {
+	readable := o.Trusted || !o.storeless()
 	c := collector{from: o, read: map[string]generatedFile{}}
 	w.System.System.Units = make(map[string]plans.UnitText, len(w.System.Units))
 	for _, name := range slices.Sorted(maps.Keys(w.System.Units)) {
@@ -41,7 +43,9 @@ func (o *opened) readGenerated(w *wire) {
 		texts := map[string][]string{}
 		seen := map[string]bool{}
 		for _, path := range w.System.Units[name].Uses {
-			c.collect(path, maxDepth, seen, texts)
+			if readable {
+				c.collect(path, maxDepth, seen, texts)
+			}
 		}
 		if len(texts) > 0 {
 			unit.Files = map[string]string{}

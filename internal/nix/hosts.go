@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,19 +33,19 @@ func (e *Evaluator) Hosts(ctx context.Context, s Source) (map[string]plans.Deplo
 
 // Hive is Hosts together with the hive's own settings.
 func (e *Evaluator) Hive(ctx context.Context, s Source) (Settings, map[string]plans.Deployment, error) {
-	started := time.Now()
 	o, err := e.open(ctx, s)
 	if err != nil {
 		return Settings{}, nil, err
 	}
 	defer o.close()
-	m := e.remember(ctx, o, started)
+	m := e.remember(ctx, o)
 	o.keeps = m != nil
 	kept, known := m.hive()
 	if known && !e.opts.Cache.Verify {
 		return kept.Settings, kept.Hosts, nil
 	}
 
+	m.begin()
 	if err := e.glance(ctx, o); err != nil {
 		return Settings{}, nil, o.explain("", err)
 	}
@@ -112,15 +111,6 @@ func (m *memory) hive() (hiveFacts, bool) {
 		text, ok := m.vault.result(digest)
 		return ok && json.Unmarshal(text, &kept) == nil
 	})
-}
-
-// glance readies an evaluation of settings alone, which mostly needs no store.
-func (e *Evaluator) glance(ctx context.Context, o *opened) error {
-	if o.Trusted || o.flake != nil {
-		return e.prepare(ctx, o)
-	}
-	o.blind = true
-	return nil
 }
 
 // singly reads each host's settings in a process of its own.

@@ -284,7 +284,7 @@ func TestTheMarkIsNotReadable(t *testing.T) {
 	if err := e.prepare(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	got := e.one(t.Context(), o, nil, "web")
+	got := e.one(t.Context(), o, nil, "web", nil)
 	if got.Err != nil {
 		t.Fatal(problem.Text(got.Err))
 	}

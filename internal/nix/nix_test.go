@@ -294,10 +294,10 @@ func TestFactsAreReadLazily(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(o.factsDir(), "web.json"), []byte("{ broken"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := e.one(t.Context(), o, nil, "web"); got.Err != nil {
+	if got := e.one(t.Context(), o, nil, "web", nil); got.Err != nil {
 		t.Errorf("web reads no facts, but: %v", got.Err)
 	}
-	if got := e.one(t.Context(), o, nil, "reads"); got.Err == nil {
+	if got := e.one(t.Context(), o, nil, "reads", nil); got.Err == nil {
 		t.Error("the broken file was not read")
 	}
 	if _, err := e.eval(t.Context(), o, "deployments", ""); err != nil {

@@ -82,6 +82,47 @@ func (f *flake) sources() []string {
 	return paths
 }
 
+// ready gives the evaluation of hosts a store, where it needs one: to read the
+// texts of generated files there, or to look through derivations before
+// something is kept.
+func (e *Evaluator) ready(ctx context.Context, o *opened) error {
+	if o.Brief && !o.keeps {
+		return e.glance(ctx, o)
+	}
+	return e.prepare(ctx, o)
+}
+
+// glance readies an evaluation that mostly needs no store.
+func (e *Evaluator) glance(ctx context.Context, o *opened) error {
+	if o.Trusted || o.flake != nil {
+		return e.prepare(ctx, o)
+	}
+	if o.root == "" {
+		o.blind = true
+	}
+	return nil
+}
+
+// withStore gives o with a store of its own, for an evaluation that failed
+// without; nil if it has one, or cannot have one.
+func (e *Evaluator) withStore(ctx context.Context, o *opened) *opened {
+	if o.Trusted || !o.storeless() {
+		return nil
+	}
+	o.second.Do(func() {
+		stored := *o
+		stored.second, stored.blind = nil, false
+		if e.prepare(ctx, &stored) != nil {
+			return
+		}
+		o.give = stored.give
+		if !stored.blind {
+			o.stored = &stored
+		}
+	})
+	return o.stored
+}
+
 // prepare makes the store of an untrusted evaluation, before several
 // processes would do so at once and meet it half made.
 func (e *Evaluator) prepare(ctx context.Context, o *opened) error {

@@ -28,7 +28,7 @@ type memory struct {
 	whole   wholeTree // of the repository; no digest: results are not found by it
 	states  *states
 	search  []string
-	started time.Time
+	started time.Time // of the first evaluation; zero: none has begun
 
 	mu    sync.Mutex
 	scans *scans
@@ -36,11 +36,11 @@ type memory struct {
 
 // remember gives the memory of a Source; nil if there is no cache, or if it
 // cannot be told what evaluating it depends on.
-func (e *Evaluator) remember(ctx context.Context, o *opened, started time.Time) *memory {
+func (e *Evaluator) remember(ctx context.Context, o *opened) *memory {
 	if e.opts.Cache.Dir == "" {
 		return nil
 	}
-	m := &memory{e: e, o: o, vault: newVault(e.opts.Cache), states: newStates(o.dir), started: started}
+	m := &memory{e: e, o: o, vault: newVault(e.opts.Cache), states: newStates(o.dir)}
 	if m.shared = e.sharedKey(ctx, o); m.shared == "" {
 		return nil
 	}
@@ -56,6 +56,16 @@ func (e *Evaluator) remember(ctx context.Context, o *opened, started time.Time) 
 	}
 	m.vault.sweep(time.Now())
 	return m
+}
+
+// begin is called before something is evaluated. It waits until what was written
+// before, an exported tree, can be told from what changes from now on.
+func (m *memory) begin() {
+	if m == nil || !m.started.IsZero() {
+		return
+	}
+	time.Sleep(clockStep)
+	m.started, m.states = time.Now(), newStates(m.o.dir)
 }
 
 // keys are the names under which the result for a host is found; "" is the

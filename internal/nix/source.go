@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ type Source struct {
 	Hive    fleet.Hive  // relative to Prefix
 	Facts   fleet.Facts // handed to the hive as "fleet"
 	Trusted bool        // false: a tree that nobody reviewed (DESIGN.md chapter 7)
+	Brief   bool        // texts of generated files are not wanted: UnitText.Files may be missing
 
 	Commit     string    // full hash of the tree's commit, for a flake's self.rev; "": not known
 	CommitTime time.Time // for a flake's self.lastModified; zero: not known
@@ -45,7 +47,10 @@ type opened struct {
 	roots []string // folders under which evaluation sees the files of dir
 	flake *flake   // nil: the hive is a file
 	blind bool     // evaluates without a store of its own
-	keeps bool     // results are kept: what evaluations look at has to be known
+	// Made when an evaluation without a store fails.
+	second *sync.Once
+	stored *opened
+	keeps  bool // results are kept: what evaluations look at has to be known
 }
 
 // open checks s and writes our expressions and the facts to a new folder.
@@ -54,7 +59,7 @@ func (e *Evaluator) open(ctx context.Context, s Source) (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evaluate: %w", err)
 	}
-	o := &opened{Source: s, dir: dir, roots: []string{dir}, mark: newMark()}
+	o := &opened{Source: s, dir: dir, roots: []string{dir}, mark: newMark(), second: new(sync.Once)}
 	if clean := filepath.Clean(s.Dir); clean != dir {
 		o.roots = append(o.roots, clean)
 	}

@@ -130,14 +130,17 @@ func hashFile(path string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
+// clockStep is how much the kernel's clock for files may be behind.
+const clockStep = 10 * time.Millisecond
+
 // changedSince tells whether something of a path (content, type, name) may have
-// changed after a time. The kernel's clock for files is up to 10 ms behind.
+// changed after a time.
 func changedSince(path string, at time.Time) bool {
 	var s unix.Stat_t
 	if err := unix.Lstat(path, &s); err != nil {
 		return !isAbsent(err)
 	}
-	return !time.Unix(s.Ctim.Unix()).Before(at.Add(-10 * time.Millisecond))
+	return !time.Unix(s.Ctim.Unix()).Before(at.Add(-clockStep))
 }
 
 const (

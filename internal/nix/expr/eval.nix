@@ -99,6 +99,8 @@ let
 in
 {
   names = { inherit names misnamed settings; };
+  start = { inherit names misnamed; }
+    // (if builtins.length names == 1 && misnamed == { } then { only = systemOf true (builtins.head names); } else { });
   deployments = {
     inherit misnamed settings;
     hosts = byName names (name: deploymentOf (nodeOf name));
