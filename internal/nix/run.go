@@ -3,9 +3,7 @@ package nix
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/observe"
@@ -56,15 +54,12 @@ func (e *Evaluator) evalOnce(ctx context.Context, o *opened, attribute, host str
 
 	log := messages{mark: o.mark}
 	stdout := &limited{max: maxOutput}
-	command := process.Command{Program: "nix-instantiate", Args: args, Dir: o.tool, Env: e.environment(o), Stdout: stdout, Line: log.line}
+	command := process.Command{Program: "nix-instantiate", Args: args, Dir: o.tool, Env: e.environment(o), Stdout: stdout, Line: log.line, Memory: memory}
 	var watch *observe.Watch
 	if o.keeps {
 		command, watch = e.watched(command)
 	}
-	command, err := bounded(command, memory)
-	if err == nil {
-		_, err = process.Run(ctx, command)
-	}
+	_, err := process.Run(ctx, command)
 	seen := observe.Seen{Doubt: "it was not watched"}
 	if watch != nil {
 		seen = watch.End()
@@ -76,22 +71,6 @@ func (e *Evaluator) evalOnce(ctx context.Context, o *opened, attribute, host str
 		return output{}, &failure{message: log.failed, last: log.last, memory: memory, cause: missingNix(err)}
 	}
 	return output{json: stdout.Bytes(), servers: log.readServers(), notes: log.notes, seen: seen}, nil
-}
-
-// bounded has a program refused more than so many bytes of memory; 0 is no
-// limit. A shell sets it, because a limit of ours would be that of all we start.
-func bounded(c process.Command, memory int64) (process.Command, error) {
-	if memory <= 0 {
-		return c, nil
-	}
-	program, err := exec.LookPath(c.Program)
-	if err != nil {
-		return c, &process.Error{Program: c.Program, ExitCode: -1, Cause: err}
-	}
-	const limit = `ulimit -S -d "$1" 2>/dev/null; shift; exec "$@"`
-	c.Args = append([]string{"-c", limit, "sh", strconv.FormatInt(memory>>10, 10), program}, c.Args...)
-	c.Program = "/bin/sh"
-	return c, nil
 }
 
 // modeArgs gives the options that make the two modes. Both compute the same

@@ -34,6 +34,7 @@ type Command struct {
 	Stdin   io.Reader
 	Stdout  io.Writer         // nil: collected into Result.Stdout
 	Line    func(line string) // called for each line of stderr, without its newline; may be nil
+	Memory  int64             // bytes that each of its processes may have (Linux only); 0: no limit
 }
 
 // Result is what a run that ended with exit code 0 left.
@@ -90,7 +91,13 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	lines := &lineWriter{each: c.Line}
 	cmd.Stderr = lines
 
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		if c.Memory > 0 {
+			_ = limitMemory(cmd.Process.Pid, c.Memory) // it has ended, or runs as somebody else
+		}
+		err = cmd.Wait()
+	}
 	lines.flush()
 	result := Result{Stdout: stdout.Bytes(), Stderr: lines.tail(), Duration: time.Since(start)}
 	if err == nil {

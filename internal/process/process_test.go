@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -61,5 +62,28 @@ func TestMissingProgram(t *testing.T) {
 	var e *Error
 	if !errors.As(err, &e) || e.ExitCode != -1 {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has this limit")
+	}
+	const program = `dd if=/dev/zero of=/dev/null bs=64M count=1 && ulimit -H -d`
+	hard := ""
+	for _, trial := range []struct {
+		memory int64
+		fits   bool
+	}{{0, true}, {256 << 20, true}, {16 << 20, false}} {
+		r, err := Run(t.Context(), Command{Program: "sh", Args: []string{"-c", "sleep 0.1; " + program}, Memory: trial.memory})
+		if (err == nil) != trial.fits {
+			t.Errorf("%d bytes: %v: %s", trial.memory, err, r.Stdout)
+		}
+		if hard == "" {
+			hard = string(r.Stdout)
+		}
+		if err == nil && string(r.Stdout) != hard {
+			t.Errorf("%d bytes: the hard limit changed: %s", trial.memory, r.Stdout)
+		}
 	}
 }
