@@ -56,13 +56,9 @@ func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 		r.Notes = []string{unknownContents}
 		return r.finish(), old.OutPath != new.OutPath || old.DrvPath != new.DrvPath || len(r.Settings) > 0
 	}
-	active, looked := known.Running[new.Host]
-	r.Units = units(old, new, liveState{looked: looked, active: active})
-	r.Packages = packages(old.Packages, new.Packages)
-	r.Ports = ports(old.Firewall, new.Firewall)
-	r.users(members(old), members(new))
-	r.Files = bounded(append(files(explained(old), explained(new)), generatedFiles(old.Units, new.Units)...))
-	r.access = r.access || slices.ContainsFunc(r.Files, plans.File.DecidesAccess)
+	if old.DrvPath != new.DrvPath || old.OutPath != new.OutPath || new.DrvPath.IsZero() { // else nothing in it changes
+		r.contents(old, new, known)
+	}
 	r.Reboot = reboot(old.Boot, new.Boot)
 	if r.Reboot != "" && volatile(new.Keys) {
 		r.Notes = append(r.Notes, "a reboot takes the deployment keys below /run: a deploy puts them back, and so does flotilla deploy --goal keys")
@@ -75,6 +71,17 @@ func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 	differs = old.OutPath != new.OutPath || old.DrvPath != new.DrvPath || r.Reboot != "" ||
 		len(r.Settings)+len(r.Items)+len(r.Units)+len(r.Packages)+len(r.Ports)+len(r.Users)+len(r.Files) > 0
 	return r.finish(), differs
+}
+
+// contents compares what is in two systems.
+func (r *review) contents(old, new plans.System, known Known) {
+	active, looked := known.Running[new.Host]
+	r.Units = units(old, new, liveState{looked: looked, active: active})
+	r.Packages = packages(old.Packages, new.Packages)
+	r.Ports = ports(old.Firewall, new.Firewall)
+	r.users(members(old), members(new))
+	r.Files = bounded(append(files(explained(old), explained(new)), generatedFiles(old.Units, new.Units)...))
+	r.access = r.access || slices.ContainsFunc(r.Files, plans.File.DecidesAccess)
 }
 
 // finish fills in the risks, and makes lists that JSON shows as [].
