@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/planner"
@@ -126,18 +127,25 @@ func (p *planning) evaluate(ctx context.Context) {
 	if p.opts.Only == OnlyInfra && !p.opts.On.ByTag() {
 		return
 	}
-	tree := func(t tree, facts fleet.Facts) map[string]plans.Evaluation {
+	tree := func(t tree, facts fleet.Facts) (result map[string]plans.Evaluation, err error) {
 		if t.Empty {
-			return nil
+			return nil, nil
 		}
-		result, err := p.evaluated.selected(ctx, t, t.source(facts, false), p.opts.On)
-		if err != nil {
-			p.missing = append(p.missing, gap("hive at "+short(t.Revision), err))
-		}
-		return result
+		return p.evaluated.selected(ctx, t, t.source(facts, false), p.opts.On)
 	}
-	p.baseHosts = tree(p.base, provision.Facts(p.base.Fleet, p.seen.account, provision.Options{}))
-	p.headHosts = tree(p.head, p.facts)
+	// What is known of one is read while the other is evaluated.
+	var both sync.WaitGroup
+	var failed [2]error
+	both.Go(func() {
+		p.baseHosts, failed[0] = tree(p.base, provision.Facts(p.base.Fleet, p.seen.account, provision.Options{}))
+	})
+	both.Go(func() { p.headHosts, failed[1] = tree(p.head, p.facts) })
+	both.Wait()
+	for i, rev := range []plans.Revision{p.base.Revision, p.head.Revision} {
+		if failed[i] != nil {
+			p.missing = append(p.missing, gap("hive at "+short(rev), failed[i]))
+		}
+	}
 	p.tags = tagsOf(p.baseHosts, p.headHosts)
 	if p.opts.Only == OnlyInfra {
 		p.baseHosts, p.headHosts = nil, nil

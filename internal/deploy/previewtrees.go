@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/flotilla-nix/flotilla/internal/fleet"
 	"github.com/flotilla-nix/flotilla/internal/nix"
@@ -16,11 +17,14 @@ import (
 type evaluations struct {
 	flow      *Flow
 	evaluator *nix.Evaluator
+	mu        sync.Mutex
 	trees     map[string]*evaluatedTree
 }
 
 // evaluatedTree is what is known of one commit with certain facts.
 type evaluatedTree struct {
+	mu sync.Mutex // held by whoever finds out more
+
 	listed      bool // deployments and problem are known
 	deployments map[string]plans.Deployment
 	problem     error
@@ -43,6 +47,8 @@ func (e *evaluations) of(t tree, facts fleet.Facts) *evaluatedTree {
 		return &evaluatedTree{hosts: map[string]plans.Evaluation{}} // a work tree may change
 	}
 	key := t.Revision.Commit + string(text)
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.trees[key] == nil {
 		e.trees[key] = &evaluatedTree{hosts: map[string]plans.Evaluation{}}
 	}
@@ -52,6 +58,8 @@ func (e *evaluations) of(t tree, facts fleet.Facts) *evaluatedTree {
 // hosts evaluates named hosts of a tree, restricted.
 func (e *evaluations) hosts(ctx context.Context, t tree, facts fleet.Facts, names []string) map[string]plans.Evaluation {
 	known := e.of(t, facts)
+	known.mu.Lock()
+	defer known.mu.Unlock()
 	fresh := slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, ok := known.hosts[name]; return ok })
 	if len(fresh) > 0 {
 		for name, result := range e.evaluator.Evaluate(ctx, t.source(facts, false), fresh, e.flow.Sink) {
@@ -70,6 +78,8 @@ func (e *evaluations) hosts(ctx context.Context, t tree, facts fleet.Facts, name
 // that this revision does not have is no error: the other one may have it.
 func (e *evaluations) selected(ctx context.Context, t tree, source nix.Source, on fleet.Selector) (map[string]plans.Evaluation, error) {
 	known := e.of(t, source.Facts)
+	known.mu.Lock()
+	defer known.mu.Unlock()
 	if known.selected == nil || known.on != on.String() {
 		known.on = on.String()
 		known.selected, known.hive = e.evaluator.Select(ctx, source, on, e.flow.Sink)

@@ -112,9 +112,22 @@ func (v *vault) ofTree(key string) (string, bool) {
 	return "", false
 }
 
+// isDigest tells whether a word can be the name of a result.
+func isDigest(word string) bool {
+	return len(word) == 2*sha256.Size && filepath.IsLocal(word) && filepath.Base(word) == word
+}
+
+// has tells whether there is a result, damaged or not.
+func (v *vault) has(digest string) bool {
+	return isDigest(digest) && slices.ContainsFunc(v.read, func(level string) bool {
+		_, err := os.Lstat(filepath.Join(level, "results", digest))
+		return err == nil
+	})
+}
+
 // result gives a result by its digest.
 func (v *vault) result(digest string) ([]byte, bool) {
-	if len(digest) != 2*sha256.Size || !filepath.IsLocal(digest) || filepath.Base(digest) != digest {
+	if !isDigest(digest) {
 		return nil, false
 	}
 	for _, level := range v.read {

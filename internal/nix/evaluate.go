@@ -41,16 +41,31 @@ func (e *Evaluator) Each(ctx context.Context, s Source, hosts []string, sink pro
 	defer o.close()
 	m := e.remember(ctx, o)
 	o.keeps = m != nil
+	e.turn.Lock()
 	e.each(ctx, o, m, hosts, nil, sink, take)
 }
 
 // each evaluates hosts of an opened Source. only is the evaluation of the only
-// host; nil: it has not begun, or there are several.
+// host; nil: it has not begun, or there are several. It is the caller's turn,
+// which ends as soon as nothing is left to be evaluated.
 func (e *Evaluator) each(ctx context.Context, o *opened, m *memory, hosts []string, only *begun, sink progress.Sink, take func(host string, one plans.Evaluation)) {
 	known := e.remembered(ctx, o, m, hosts)
-	if len(known) < len(hosts) || e.opts.Cache.Verify {
+	var kept, fresh []string
+	for _, host := range hosts {
+		if known[host] == "" || e.opts.Cache.Verify {
+			fresh = append(fresh, host)
+		} else {
+			kept = append(kept, host)
+		}
+	}
+	whole := progress.For(sink, "")
+	if len(known) > 0 {
+		whole.Note(progress.Evaluate, fmt.Sprintf("%d of %d hosts read nothing that changed", len(known), len(hosts)))
+	}
+	if len(fresh) > 0 {
 		m.begin()
 		if err := e.ready(ctx, o); err != nil {
+			e.turn.Unlock()
 			p := asProblem(o.explain("", err))
 			for _, h := range hosts {
 				take(h, plans.Evaluation{Err: p})
@@ -58,37 +73,64 @@ func (e *Evaluator) each(ctx context.Context, o *opened, m *memory, hosts []stri
 			return
 		}
 	}
-
 	var (
-		mu    sync.Mutex
-		done  int64
-		group errgroup.Group
-		whole = progress.For(sink, "")
+		mu   sync.Mutex
+		done int64
 	)
-	if len(known) > 0 {
-		whole.Note(progress.Evaluate, fmt.Sprintf("%d of %d hosts read nothing that changed", len(known), len(hosts)))
+	counted := func(host string, one plans.Evaluation) {
+		mu.Lock()
+		defer mu.Unlock()
+		take(host, one)
+		done++
+		whole.Count(progress.Evaluate, done, int64(len(hosts)), "hosts")
 	}
-	group.SetLimit(e.opts.Workers)
-	for _, host := range hosts {
-		group.Go(func() error {
-			var one plans.Evaluation
-			// The failure is in the result; the reporter shows it.
-			_ = progress.For(sink, host).Do(progress.Evaluate, func() error {
-				one = e.oneOf(ctx, o, m, known, host, only)
-				if one.Err != nil {
-					return one.Err
-				}
-				return nil
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			take(host, one)
-			done++
-			whole.Count(progress.Evaluate, done, int64(len(hosts)), "hosts")
+	reported := func(host string) {
+		var one plans.Evaluation
+		// The failure is in the result; the reporter shows it.
+		_ = progress.For(sink, host).Do(progress.Evaluate, func() error {
+			one = e.checked(ctx, o, m, known[host], host, only)
+			if one.Err != nil {
+				return one.Err
+			}
 			return nil
 		})
+		counted(host, one)
 	}
-	_ = group.Wait() // failures are collected by host
+	var reading sync.WaitGroup
+	reading.Go(func() { e.readKept(ctx, o, m, kept, known, counted, reported) })
+	e.sideBySide(fresh, reported)
+	e.turn.Unlock()
+	reading.Wait()
+}
+
+// readKept reads what was kept of hosts. What is damaged is evaluated, when
+// nothing else is.
+func (e *Evaluator) readKept(ctx context.Context, o *opened, m *memory, hosts []string, known map[string]string, take func(string, plans.Evaluation), evaluate func(host string)) {
+	e.sideBySide(hosts, func(host string) {
+		s, ok := m.system(host, known[host])
+		if ok {
+			take(host, plans.Evaluation{System: s})
+			return
+		}
+		e.turn.Lock()
+		defer e.turn.Unlock()
+		m.begin()
+		if err := e.ready(ctx, o); err != nil {
+			take(host, plans.Evaluation{Err: asProblem(o.explain("", err))})
+			return
+		}
+		evaluate(host)
+	})
+}
+
+// sideBySide does something for each host, as many at a time as there are workers.
+func (e *Evaluator) sideBySide(hosts []string, do func(host string)) {
+	var group errgroup.Group
+	group.SetLimit(e.opts.Workers)
+	for _, host := range hosts {
+		group.Go(func() error { do(host); return nil })
+	}
+	_ = group.Wait() // none fails
 }
 
 func asProblem(err error) *problem.Problem {
@@ -115,14 +157,13 @@ type wire struct {
 	} `json:"files"`
 }
 
-// oneOf gives a host's known system, or evaluates it.
-func (e *Evaluator) oneOf(ctx context.Context, o *opened, m *memory, known map[string]plans.System, host string, first *begun) plans.Evaluation {
-	kept, ok := known[host]
-	if ok && !e.opts.Cache.Verify {
-		return plans.Evaluation{System: kept}
-	}
+// checked evaluates a host, and compares with what was kept of it, if anything.
+func (e *Evaluator) checked(ctx context.Context, o *opened, m *memory, digest, host string, first *begun) plans.Evaluation {
 	one := e.one(ctx, o, m, host, first)
-	if ok && one.Err == nil {
+	if one.Err != nil || digest == "" || !e.opts.Cache.Verify {
+		return one
+	}
+	if kept, ok := m.system(host, digest); ok {
 		if p := differs("host "+host, kept, one.System); p != nil {
 			return plans.Evaluation{Err: p}
 		}

@@ -21,9 +21,9 @@ import (
 type identities struct {
 	mu      sync.Mutex
 	version string
-	units   map[string]string       // real path → what it holds
-	clocks  map[string]bool         // file outside the repository → asks what time it is
-	systems map[string]plans.System // digest → result that was read
+	units   map[string]string                      // real path → what it holds
+	clocks  map[string]bool                        // file outside the repository → asks what time it is
+	systems map[string]func() (plans.System, bool) // digest → result, read once
 }
 
 // identify gives Nix's version, and for each entry of the search path what is

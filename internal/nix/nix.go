@@ -61,6 +61,7 @@ type Evaluator struct {
 	ids   identities
 	store ownStore
 	crowd sync.RWMutex // held by every evaluation, and alone by one that needs all the memory
+	turn  sync.Mutex   // of one Source's evaluations: the next finds in the cache what these kept
 }
 
 // New gives an Evaluator.
@@ -73,7 +74,7 @@ func New(opts Options) *Evaluator {
 		opts.Workers = workers(runtime.GOMAXPROCS(0), free, opts.Memory)
 	}
 	e := &Evaluator{opts: opts, limit: opts.Memory, alone: opts.Memory}
-	e.ids.clocks, e.ids.systems = map[string]bool{}, map[string]plans.System{}
+	e.ids.clocks, e.ids.systems = map[string]bool{}, map[string]func() (plans.System, bool){}
 	if opts.Memory <= 0 && free > 0 {
 		e.limit, e.alone = max(free/int64(opts.Workers), memoryPerWorker), free
 	}

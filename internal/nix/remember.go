@@ -102,29 +102,25 @@ func (m *memory) find(host string, take func(digest string) bool) bool {
 	return false
 }
 
-// system gives a host's system. Those of base and head are mostly the same one,
-// which is read once: nobody changes what evaluation gave.
-func (m *memory) system(host string) (s plans.System, ok bool) {
+// system gives what was kept of a host. Those of base and head are mostly the
+// same one, which is read once: nobody changes what evaluation gave.
+func (m *memory) system(host, digest string) (plans.System, bool) {
 	ids := &m.e.ids
-	return s, m.find(host, func(digest string) bool {
-		ids.mu.Lock()
-		known, read := ids.systems[digest]
-		ids.mu.Unlock()
-		if read && known.Host == host {
-			s = known
-			return true
-		}
-		text, there := m.vault.result(digest)
-		if !there {
-			return false
-		}
-		if s, there = readSystem(text, host); there {
-			ids.mu.Lock()
-			ids.systems[digest] = s
-			ids.mu.Unlock()
-		}
-		return there
-	})
+	ids.mu.Lock()
+	read := ids.systems[digest]
+	if read == nil {
+		read = sync.OnceValues(func() (plans.System, bool) {
+			text, ok := m.vault.result(digest)
+			if !ok {
+				return plans.System{}, false
+			}
+			return readSystem(text)
+		})
+		ids.systems[digest] = read
+	}
+	ids.mu.Unlock()
+	s, ok := read()
+	return s, ok && s.Host == host
 }
 
 // same tells whether what an entry depends on is as it was.
@@ -227,8 +223,11 @@ func (m *memory) leaks(text []byte, drv storepath.Path) bool {
 	if holdsAny(text, names) {
 		return true
 	}
-	if drv.IsZero() || m.o.storeless() && !m.o.Trusted {
+	if drv.IsZero() {
 		return false
+	}
+	if m.o.storeless() && !m.o.Trusted {
+		return true // it may: there are no derivations to look through
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -264,43 +263,34 @@ func (e *Evaluator) watched(c process.Command) (process.Command, *observe.Watch)
 	return c, w
 }
 
-// remembered gives the systems that need not be evaluated.
-func (e *Evaluator) remembered(ctx context.Context, o *opened, m *memory, hosts []string) map[string]plans.System {
-	found := map[string]plans.System{}
+// remembered gives the digests of the systems that need not be evaluated.
+func (e *Evaluator) remembered(ctx context.Context, o *opened, m *memory, hosts []string) map[string]string {
+	found := map[string]string{}
 	if m == nil {
 		return found
 	}
-	var (
-		mu    sync.Mutex
-		group sync.WaitGroup
-		queue = make(chan string)
-	)
-	for range e.opts.Workers {
-		group.Go(func() {
-			for host := range queue {
-				if s, ok := m.system(host); ok {
-					mu.Lock()
-					found[host] = s
-					mu.Unlock()
-				}
+	var mu sync.Mutex
+	e.sideBySide(hosts, func(host string) {
+		m.find(host, func(digest string) bool {
+			if !m.vault.has(digest) {
+				return false
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			found[host] = digest
+			return true
 		})
-	}
-	for _, host := range hosts {
-		queue <- host
-	}
-	close(queue)
-	group.Wait()
+	})
 	if o.Trusted {
-		e.dropInvalid(ctx, o, found)
+		e.dropInvalid(ctx, o, m, found)
 	}
 	return found
 }
 
 // readSystem reads what was kept as what Nix prints is read.
-func readSystem(text []byte, host string) (plans.System, bool) {
+func readSystem(text []byte) (plans.System, bool) {
 	var s plans.System
-	if err := json.Unmarshal(text, &s); err != nil || s.Host != host || s.DrvPath.IsZero() || s.OutPath.IsZero() || s.Partial != "" {
+	if err := json.Unmarshal(text, &s); err != nil || s.DrvPath.IsZero() || s.OutPath.IsZero() || s.Partial != "" {
 		return s, false
 	}
 	for i, warning := range s.Warnings {
@@ -311,13 +301,17 @@ func readSystem(text []byte, host string) (plans.System, bool) {
 
 // dropInvalid leaves those out that could not be built: their derivations are
 // not in the store any more.
-func (e *Evaluator) dropInvalid(ctx context.Context, o *opened, found map[string]plans.System) {
+func (e *Evaluator) dropInvalid(ctx context.Context, o *opened, m *memory, found map[string]string) {
 	if len(found) == 0 {
 		return
 	}
 	args := []string{"--check-validity", "--print-invalid"}
-	for _, s := range found {
-		args = append(args, s.DrvPath.String())
+	drvs := map[string]string{}
+	for host, digest := range found {
+		if s, ok := m.system(host, digest); ok {
+			drvs[host] = s.DrvPath.String()
+			args = append(args, drvs[host])
+		}
 	}
 	out, err := e.ask(ctx, o, "nix-store", args...)
 	if err != nil {
@@ -325,7 +319,7 @@ func (e *Evaluator) dropInvalid(ctx context.Context, o *opened, found map[string
 		return
 	}
 	gone := strings.Fields(string(out))
-	maps.DeleteFunc(found, func(_ string, s plans.System) bool { return slices.Contains(gone, s.DrvPath.String()) })
+	maps.DeleteFunc(found, func(host, _ string) bool { return drvs[host] == "" || slices.Contains(gone, drvs[host]) })
 }
 
 // differs says how a result that was kept differs from a fresh one, nil if it

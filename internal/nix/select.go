@@ -48,6 +48,7 @@ func (e *Evaluator) selectByName(ctx context.Context, s Source, on fleet.Selecto
 	defer o.close()
 	m := e.remember(ctx, o)
 	o.keeps = m != nil
+	e.turn.Lock()
 	names, only, err := e.names(ctx, o, m)
 	failed, rest := ByHost(err)
 	names = slices.DeleteFunc(names, func(name string) bool { return !on.Match(name, nil) })
