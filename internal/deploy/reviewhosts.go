@@ -89,7 +89,7 @@ func (d *deployment) oldest(ctx context.Context) string {
 // changedHosts compares the hosts' deployed systems with the new ones, by
 // deployed revision; the errors are about hosts that cannot be compared.
 func (d *deployment) changedHosts(ctx context.Context) (map[string][]plans.Host, []error) {
-	byCommit := map[string][]string{}
+	byCommit, same := map[string][]string{}, map[string][]string{}
 	for _, host := range slices.Sorted(maps.Keys(d.systems)) {
 		system := d.systems[host].OutPath
 		commit, reviewed := d.reviewed.commits[host]
@@ -98,7 +98,8 @@ func (d *deployment) changedHosts(ctx context.Context) (map[string][]plans.Host,
 		}
 		d.reviewed.passed[host] = system
 		if d.account.Servers[host].Published.SystemHash == system.Hash() {
-			continue // it was deployed already
+			same[commit] = append(same[commit], host) // it was deployed already
+			continue
 		}
 		byCommit[commit] = append(byCommit[commit], host)
 	}
@@ -106,8 +107,11 @@ func (d *deployment) changedHosts(ctx context.Context) (map[string][]plans.Host,
 		delete(byCommit, "")
 		byCommit[d.reviewed.oldest] = append(byCommit[d.reviewed.oldest], never...)
 	}
+	more, failed := d.besides(ctx, same)
+	for commit, hosts := range more {
+		byCommit[commit] = append(byCommit[commit], hosts...)
+	}
 	changes := map[string][]plans.Host{}
-	var failed []error
 	for _, commit := range slices.Sorted(maps.Keys(byCommit)) {
 		if commit == d.tree.Revision.Commit {
 			continue // the same declarations: what differs are facts, or what somebody did by hand
