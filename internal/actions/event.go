@@ -92,7 +92,7 @@ func (j *Job) fromEvent(ctx *githubactions.GitHubContext) error {
 			return usage(fmt.Sprintf("event %s does not say what to do", j.Event), "Name the input command: "+strings.Join(commands(), ", ")+".")
 		}
 	}
-	return j.checkBranch(ctx.Ref)
+	return j.CheckBranch()
 }
 
 // pullOf reads a pull request. One without a head repository is a fork that
@@ -133,8 +133,10 @@ func (j *Job) fromComment(p payload) error {
 	return nil
 }
 
-// checkBranch refuses to change a fleet from a branch whose merges nobody guards.
-func (j *Job) checkBranch(ref string) error {
+// CheckBranch refuses to change a fleet from a branch whose merges nobody guards.
+// Job has asked it already, except where a comment says what to do.
+func (j *Job) CheckBranch() error {
+	ref := j.GitHub.Ref
 	if j.Command == "plan" || j.Command == "drift" {
 		return nil
 	}

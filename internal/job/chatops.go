@@ -40,7 +40,11 @@ func (j *job) obey(ctx context.Context) (problem.Code, error) {
 		j.react("-1")
 		return problem.OK, nil
 	}
-	if err := j.parse(words[1:]); err != nil {
+	err = j.parse(words[1:])
+	if err == nil {
+		err = j.CheckBranch() // a comment's job is one of the default branch
+	}
+	if err != nil {
 		j.react("confused")
 		j.reply(render.ErrorMarkdown(err))
 		return problem.OK, err
