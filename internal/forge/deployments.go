@@ -158,7 +158,10 @@ func deploymentOf(d *github.Deployment) Deployment {
 	out := Deployment{
 		ID: d.GetID(), SHA: d.GetSHA(), Task: d.GetTask(), Environment: d.GetEnvironment(), Description: d.GetDescription(), Created: d.GetCreatedAt().Time,
 	}
-	text := bytes.TrimSpace(d.Payload)
+	var text []byte
+	if d != nil { // as an element of a list it may be null
+		text = bytes.TrimSpace(d.Payload)
+	}
 	var quoted string
 	if json.Unmarshal(text, &quoted) == nil { // some servers keep it as a string
 		text = []byte(quoted)

@@ -43,7 +43,8 @@ func (c *Client) Pull(ctx context.Context, number int) (Pull, error) {
 }
 
 // PullsOf lists the pull requests of a commit: the merged one that brought it to
-// the default branch, or the open ones that hold it.
+// the default branch, or the open ones that hold it. GitHub may name those of
+// other repositories that share the commit, whose numbers mean nothing here.
 func (c *Client) PullsOf(ctx context.Context, sha string) ([]Pull, error) {
 	op := operation{what: "find the pull request of a commit", needs: canRead}
 	got, err := pages(ctx, c, op, func(ctx context.Context, rest *github.Client, page github.ListOptions) ([]*github.PullRequest, *github.Response, error) {
@@ -52,9 +53,11 @@ func (c *Client) PullsOf(ctx context.Context, sha string) ([]Pull, error) {
 	if err != nil {
 		return nil, err
 	}
-	pulls := make([]Pull, len(got))
-	for i, p := range got {
-		pulls[i] = pullOf(p)
+	pulls := []Pull{}
+	for _, p := range got {
+		if strings.EqualFold(p.GetBase().GetRepo().GetFullName(), c.owner+"/"+c.name) {
+			pulls = append(pulls, pullOf(p))
+		}
 	}
 	return pulls, nil
 }
