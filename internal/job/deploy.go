@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/flotilla-nix/flotilla/internal/deploy"
@@ -55,18 +54,15 @@ func (j *job) checkRerun(ctx context.Context) error {
 	if j.GitHub.Attempt <= 1 || j.Confirm || j.forge == nil {
 		return nil
 	}
-	list, err := j.forge.Deployments(ctx, j.Environment, 30, false)
+	newest, found, err := j.forge.LastDeployment(ctx, j.Environment, "")
 	if err != nil {
 		return fmt.Errorf("cannot tell whether this re-run is older than what is deployed: %w", err)
 	}
-	mine := fmt.Sprintf("%d/", j.GitHub.RunID)
-	// GitHub makes deployments of its own for jobs with an environment.
-	newest := slices.IndexFunc(list, func(d forge.Deployment) bool { return d.Run != "" })
-	if newest < 0 || strings.HasPrefix(list[newest].Run, mine) {
+	if !found || strings.HasPrefix(newest.Run, fmt.Sprintf("%d/", j.GitHub.RunID)) {
 		return nil
 	}
 	return &problem.Problem{
-		Summary: fmt.Sprintf("this re-run would deploy commit %.12s after a newer %s of commit %.12s", j.Head, list[newest].Task, list[newest].SHA),
+		Summary: fmt.Sprintf("this re-run would deploy commit %.12s after a newer %s of commit %.12s", j.Head, newest.Task, newest.SHA),
 		Hints:   []string{"Start the workflow anew to deploy the branch as it is now, or roll back: flotilla's rollback goes to a confirmed system.", "With the input confirm: true the old commit is deployed all the same."},
 		Code:    problem.Refused,
 	}

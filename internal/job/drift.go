@@ -77,14 +77,6 @@ func (j *job) lastDeployed(ctx context.Context) (string, error) {
 	if j.forge == nil {
 		return "", nil
 	}
-	list, err := j.forge.Deployments(ctx, j.Environment, 30, true)
-	if err != nil {
-		return "", err
-	}
-	for _, d := range list {
-		if d.Run != "" && d.Task == "deploy" && d.State == forge.Succeeded {
-			return d.SHA, nil
-		}
-	}
-	return "", nil
+	last, _, err := j.forge.LastDeployment(ctx, j.Environment, "deploy")
+	return last.SHA, err
 }
