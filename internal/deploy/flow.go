@@ -63,12 +63,16 @@ type tree struct {
 	Dir      string // folder of flotilla.yaml below Root
 	Prefix   string // Dir relative to Root
 	Fleet    fleet.Fleet
-	Empty    bool // the revision does not exist or has no flotilla.yaml
+	Made     time.Time // when the commit was made, where the hive is a flake; zero: not known
+	Empty    bool      // the revision does not exist or has no flotilla.yaml
 }
 
 // source gives what nix evaluates of a tree.
 func (t tree) source(facts fleet.Facts, trusted bool) nix.Source {
-	return nix.Source{Dir: t.Root, Prefix: t.Prefix, Hive: t.Fleet.Hive, Facts: facts, Trusted: trusted}
+	return nix.Source{
+		Dir: t.Root, Prefix: t.Prefix, Hive: t.Fleet.Hive, Facts: facts, Trusted: trusted,
+		Commit: t.Revision.Commit, CommitTime: t.Made,
+	}
 }
 
 // workspace is the scratch folder of one run.
@@ -129,7 +133,10 @@ func (w *workspace) export(ctx context.Context, rev plans.Revision) (tree, error
 		return tree{}, relativeTo(err, t.Root)
 	}
 	t.Fleet, t.Empty = parsed, false
-	return t, nil
+	if parsed.Hive.Flake != "" {
+		t.Made, err = w.repo.Time(ctx, rev.Commit)
+	}
+	return t, err
 }
 
 // mustExport is export for a revision that has to have a flotilla.yaml.

@@ -25,12 +25,37 @@ func (f *Flow) workTree() (tree, error) {
 	return tree{Root: f.Dir, Dir: f.Dir, Fleet: fl}, nil
 }
 
+// tracked gives a flake's work tree as Nix sees it: the files that git tracks,
+// and no others. They go to the store, where everybody can read them. done
+// removes the copy.
+func (f *Flow) tracked(ctx context.Context, t tree) (_ tree, done func(), err error) {
+	w, err := f.open(ctx)
+	if err != nil {
+		return tree{}, nil, err
+	}
+	t.Root = filepath.Join(w.dir, "tracked")
+	if err := w.repo.ExportTracked(ctx, t.Root); err != nil {
+		w.close()
+		return tree{}, nil, err
+	}
+	t.Prefix = w.repo.Prefix()
+	t.Dir = filepath.Join(t.Root, t.Prefix)
+	return t, w.close, nil
+}
+
 // Evaluate evaluates the selected hosts of the work tree. trusted writes the
 // derivations to the store, so that they can be built.
 func (f *Flow) Evaluate(ctx context.Context, on fleet.Selector, trusted bool) (map[string]plans.Evaluation, error) {
 	t, err := f.workTree()
 	if err != nil {
 		return nil, err
+	}
+	if t.Fleet.Hive.Flake != "" {
+		var done func()
+		if t, done, err = f.tracked(ctx, t); err != nil {
+			return nil, err
+		}
+		defer done()
 	}
 	account, err := f.accountIfKnown(ctx, t.Fleet)
 	if err != nil {

@@ -117,7 +117,7 @@ func (o *opened) hiveFile() (string, error) {
 	missing := []string{"Write it ({ meta.nixpkgs = <nixpkgs>; host-name = { … }; }) or correct hive: in flotilla.yaml."}
 	if file == "" {
 		name, file = "flake", filepath.Join(o.Hive.Flake, "flake.nix")
-		missing = []string{"Write flake.nix with the output colmenaHive, colmena or nixosConfigurations, or correct flake: in flotilla.yaml."}
+		missing = []string{"Write flake.nix with the output colmenaHive, colmena or nixosConfigurations, or correct flake: in flotilla.yaml.", "git add it if it is there: of a flake, only what git tracks is seen."}
 	}
 	path := filepath.Join(o.dir, o.Prefix, file)
 	at := o.position(path, 0, 0)

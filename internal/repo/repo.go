@@ -20,7 +20,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/plans"
 	"github.com/flotilla-nix/flotilla/internal/problem"
@@ -242,6 +244,7 @@ type commitObject struct {
 	tree    string
 	parents []string
 	subject string
+	time    time.Time // of the committer; zero: not readable
 }
 
 // hashPattern is a full SHA-1 or SHA-256 name.
@@ -289,10 +292,32 @@ func parseCommit(text string) commitObject {
 		if parent, ok := strings.CutPrefix(line, "parent "); ok {
 			c.parents = append(c.parents, parent)
 		}
+		if committer, ok := strings.CutPrefix(line, "committer "); ok {
+			c.time = committed(committer)
+		}
 	}
 	paragraph, _, _ := strings.Cut(strings.TrimLeft(message, "\n"), "\n\n")
 	c.subject = strings.Join(strings.Fields(strings.ToValidUTF8(paragraph, "\ufffd")), " ")
 	return c
+}
+
+// committed reads the time at the end of "name <address> seconds zone".
+func committed(line string) time.Time {
+	words := strings.Fields(line[strings.LastIndexByte(line, '>')+1:])
+	if len(words) == 0 {
+		return time.Time{}
+	}
+	seconds, err := strconv.ParseInt(words[0], 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+// Time gives when a commit was made; zero if it does not say so.
+func (r *Repo) Time(ctx context.Context, commit string) (time.Time, error) {
+	c, err := r.commit(ctx, commit)
+	return c.time, err
 }
 
 func short(hash string) string {
