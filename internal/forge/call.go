@@ -101,6 +101,9 @@ func pages[T any](ctx context.Context, c *Client, op operation, list func(contex
 		if err != nil {
 			return nil, err
 		}
+		if next != 0 && next <= page {
+			return nil, op.fail(&Error{Status: http.StatusOK, Message: fmt.Sprintf("after page %d it says that page %d comes next", page, next)})
+		}
 		all, page = append(all, items...), next
 	}
 	return all, nil
