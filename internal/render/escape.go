@@ -57,7 +57,7 @@ func cleanLine(s string) string {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		i += n
 		switch {
-		case r == '\t', unicode.IsPrint(r):
+		case r == '\t', unicode.IsPrint(r) && !blank(r):
 			b.WriteRune(r)
 		case unicode.Is(unicode.Zs, r):
 			b.WriteByte(' ')
@@ -67,6 +67,15 @@ func cleanLine(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// blank tells whether a character that counts as one to be seen shows nothing:
+// fillers, joiners, selectors of variants (but for those that emoji end with).
+func blank(r rune) bool {
+	if r < 0x80 || r == '\ufe0e' || r == '\ufe0f' {
+		return false
+	}
+	return r == '\u2800' || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // escapeSequence gives the length of the terminal escape sequence that s
