@@ -162,10 +162,12 @@ func (d *deployment) changedSince(ctx context.Context, commit string, hosts []st
 // existing is hosts for those of the names that the tree has.
 func (e *evaluations) existing(ctx context.Context, t tree, facts fleet.Facts, names []string) (map[string]plans.Evaluation, error) {
 	known := e.of(t, facts)
+	known.mu.Lock()
 	if !known.listed {
 		known.deployments, known.problem = e.evaluator.Hosts(ctx, t.source(facts, false))
 		known.listed = true
 	}
+	known.mu.Unlock()
 	if known.deployments == nil && known.problem != nil {
 		return nil, known.problem
 	}
