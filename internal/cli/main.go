@@ -78,6 +78,9 @@ func (s *shell) signals() (context.Context, func()) {
 	s.draining = draining
 	received := make(chan os.Signal, 2)
 	signal.Notify(received, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // under nohup the end of the terminal is nothing to us
+		signal.Notify(received, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case <-received:

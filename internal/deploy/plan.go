@@ -78,7 +78,12 @@ func (f *Flow) Plan(ctx context.Context, opts PlanOptions) (plans.Plan, error) {
 	defer p.evaluated.evaluator.Keep()()
 	p.lookAtAccount(ctx)
 	p.evaluate(ctx)
-	return p.compare(ctx)
+	plan, err := p.compare(ctx)
+	if err == nil && ctx.Err() != nil {
+		// What was not looked at any more would look like what is not there.
+		return plans.Plan{}, &problem.Problem{Summary: "interrupted before the plan was made", Hints: []string{"Run it again."}, Code: problem.Cancelled}
+	}
+	return plan, err
 }
 
 // read gets both trees.
