@@ -274,11 +274,12 @@ var (
 )
 
 // withoutFacts takes store paths and addresses out of a text: of a path its
-// last word stays, of an address whether it is one that means everybody.
+// last word stays, of an address whether it is one that means everybody, of a
+// range how large it is.
 func withoutFacts(text string) string {
 	text = storePath.ReplaceAllStringFunc(text, path.Base)
 	text = addresses.ReplaceAllStringFunc(text, func(word string) string {
-		bare, _, _ := strings.Cut(word, "/")
+		bare, prefix, isRange := strings.Cut(word, "/")
 		address, err := netip.ParseAddr(bare)
 		if err != nil {
 			if both, e := netip.ParseAddrPort(bare); e == nil {
@@ -288,6 +289,9 @@ func withoutFacts(text string) string {
 		}
 		if address.IsUnspecified() || address.IsLoopback() {
 			return word
+		}
+		if isRange {
+			return "ADDRESS/" + prefix // half of all addresses is not one of them
 		}
 		return "ADDRESS"
 	})
