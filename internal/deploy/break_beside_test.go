@@ -17,9 +17,9 @@ func TestWhatIsBesideTheSystemIsReviewed(t *testing.T) {
 	r.publish("web", first)
 	r.publish("db", first)
 	for change, want := range map[string]string{
-		key + `permissions = "0666"; };`:                                              "host web: update (deployment key token permissions)",
-		key + `uploadAt = "post-activation"; };`:                                      "host web: update (deployment key token uploadAt)",
-		`deployment.keys.token.keyFile = "/proc/self/environ";`:                       "host web: update (deployment key token source)",
+		key + `permissions = "0666"; };`:                                              "host web: update (deployment key token permissions) [access]",
+		key + `uploadAt = "post-activation"; };`:                                      "host web: update (deployment key token uploadAt) [access]",
+		`deployment.keys.token.keyFile = "/proc/self/environ";`:                       "host web: update (deployment key token from, deployment key token source) [access]",
 		key + `}; deployment.privilegeEscalationCommand = [ "sh" "-c" "evil" "--" ];`: "host web: update (set deployment.privilegeEscalationCommand = sh -c evil --)",
 		key + `}; deployment.targetHost = "evil.example";`:                            "host web: update (set deployment.targetHost = evil.example)",
 	} {

@@ -155,6 +155,7 @@ type wire struct {
 		Etc  map[string]string   `json:"etc"`  // target → file in a tree
 		Keys map[string][]string `json:"keys"` // user → files with keys
 	} `json:"files"`
+	keyFiles []string // of deployment.keys, absolute
 }
 
 // checked evaluates a host, and compares with what was kept of it, if anything.
@@ -233,8 +234,22 @@ func (o *opened) read(host string, printed []byte) (wire, *problem.Problem) {
 	return w, nil
 }
 
+// maxKeySource bounds what is shown of a key's source. Its digest is of the whole.
+const maxKeySource = 2 << 10
+
 // readFiles adds the texts that eval.nix left to us: files of the repository.
 func (o *opened) readFiles(w *wire) {
+	for name, key := range w.System.Keys {
+		if key.Source == "keyFile" {
+			key.Digest = ""
+			w.keyFiles = append(w.keyFiles, key.From)
+			if text, ok := o.absolute(key.From); ok {
+				key.Digest = digestOf([]byte(text))
+			}
+		}
+		key.From = clip(o.relative(harmless(key.From)), maxMessageLines, maxKeySource)
+		w.System.Keys[name] = key
+	}
 	for target, file := range w.Files.Etc {
 		entry := w.System.Etc[target]
 		if text, ok := o.absolute(file); ok && len(text) <= maxEtcText {
@@ -279,6 +294,9 @@ func (o *opened) filesOf(w *wire) []string {
 		for _, file := range list {
 			add(file)
 		}
+	}
+	for _, file := range w.keyFiles {
+		add(file)
 	}
 	return files
 }

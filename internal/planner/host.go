@@ -34,6 +34,7 @@ func created(s plans.System, known Known) plans.Host {
 	r.users(nothing.Users, members(s))
 	r.Settings = settings(nothing, s)
 	r.Items = items(nothing, s)
+	r.access = r.access || keysDecideAccess(nil, s.Keys)
 	r.lockout(nil, s, known.Logins[s.Host])
 	return r.finish()
 }
@@ -65,6 +66,7 @@ func changed(old, new plans.System, known Known) (h plans.Host, differs bool) {
 	}
 	r.Settings = settings(old, new)
 	r.Items = items(old, new)
+	r.access = r.access || keysDecideAccess(old.Keys, new.Keys)
 	r.sshd(old, new)
 	r.lockout(&old, new, known.Logins[new.Host])
 	r.moves(known.Moves[new.Host])

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -43,8 +44,16 @@ func secretFields(s plans.SecretFacts) []field {
 // by the unit NAME-key.service that is up while it is there.
 func deploymentKeys(old, new plans.System) []plans.Item {
 	list := compareItems(plans.ItemKey, old.Keys, new.Keys, func(k plans.KeyFacts) []field {
-		return []field{{"path", k.Path}, {"user", k.User}, {"group", k.Group}, {"permissions", k.Permissions}, {"uploadAt", k.UploadAt}, {"source", k.Source}}
+		return []field{{"path", k.Path}, {"user", k.User}, {"group", k.Group}, {"permissions", k.Permissions}, {"uploadAt", k.UploadAt}, {"source", k.Source}, {"from", k.From}}
 	}, nil)
+	for _, name := range keysOfBoth(old.Keys, new.Keys) {
+		before, inOld := old.Keys[name]
+		after, inNew := new.Keys[name]
+		if inOld && inNew && before.Digest != after.Digest && !slices.ContainsFunc(list, func(item plans.Item) bool { return item.Name == name }) {
+			list = append(list, plans.Item{Kind: plans.ItemKey, Name: name, Action: plans.Update, Note: "what it holds changes"})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b plans.Item) int { return strings.Compare(a.Name, b.Name) })
 	for i, item := range list {
 		key := new.Keys[item.Name]
 		if item.Action == plans.Destroy {
@@ -57,6 +66,21 @@ func deploymentKeys(old, new plans.System) []plans.Item {
 		list[i].UsedBy = slices.DeleteFunc(secretUsers(new, nil, key.Path, own), func(unit string) bool { return unit == own || unit == item.Name+"-key.path" })
 	}
 	return list
+}
+
+// keysDecideAccess tells whether a deploy would run another command for a key or
+// read another file, on the machine that holds the fleet's own secrets, or put
+// another one where it may be more than a key: to /etc/sudoers.d, say.
+func keysDecideAccess(old, new map[string]plans.KeyFacts) bool {
+	for name, key := range new {
+		if before, ok := old[name]; ok && before == key {
+			continue
+		}
+		if strings.Contains(key.Source, "keyCommand") || filepath.IsAbs(key.From) || !strings.HasPrefix(filepath.Clean(key.Path), "/run/") {
+			return true
+		}
+	}
+	return false
 }
 
 // secretUsers gives the units that are known to use a secret, and those that

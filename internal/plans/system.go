@@ -116,6 +116,8 @@ type KeyFacts struct {
 	Permissions string `json:"permissions"` // octal
 	UploadAt    string `json:"upload_at"`   // pre-activation or post-activation
 	Source      string `json:"source"`      // text, keyFile or keyCommand
+	From        string `json:"from"`        // the keyFile (in the repository: relative to it), or the keyCommand as a JSON list
+	Digest      string `json:"digest"`      // of the text, keyCommand, or keyFile in the repository; "": not known. Not to be shown
 }
 
 // Evaluation is a host's System or why it has none.

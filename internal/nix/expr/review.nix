@@ -3,7 +3,7 @@
 config:
 let
   inherit (builtins)
-    attrNames deepSeq filter getAttr isAttrs isBool isList isPath isString
+    attrNames deepSeq filter getAttr hashString isAttrs isBool isList isPath isString
     listToAttrs map mapAttrs parseDrvName toJSON tryEval unsafeDiscardStringContext;
 
   attempt = fallback: value:
@@ -73,7 +73,10 @@ let
     upload_at = plain key.uploadAt;
     source = builtins.concatStringsSep " "
       (key.sources or (filter (source: key.${source} or null != null) [ "text" "keyFile" "keyCommand" ]));
+    from = attempt "" (plain (if key.keyFile or null != null then key.keyFile else command key));
+    digest = attempt "" (hashString "sha256" (toJSON [ (plain (key.text or null)) (command key) ]));
   };
+  command = key: if key.keyCommand or null == null then "" else unsafeDiscardStringContext (toJSON key.keyCommand);
 
   etc = filter (e: e.enable or true) (valuesOf (config.environment.etc or { }));
   byTarget = f: listToAttrs (map (e: { name = plain e.target; value = f e; }) etc);
