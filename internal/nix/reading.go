@@ -2,6 +2,7 @@ package nix
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,11 +42,26 @@ func (i *reading) all(seen observe.Seen) {
 		return
 	}
 	for _, path := range seen.Opened {
-		i.follow(path, true)
+		if !i.written(path) {
+			i.follow(path, true)
+		}
 	}
 	for _, path := range seen.Asked {
-		i.follow(path, false)
+		if !i.written(path) {
+			i.follow(path, false)
+		}
 	}
+}
+
+// written tells whether a path is a derivation that evaluation itself wrote to
+// its own store, or its lock: thousands, which need not be followed.
+func (i *reading) written(path string) bool {
+	name, ok := strings.CutPrefix(path, i.o.root+storepath.Dir+"/")
+	if i.o.root == "" || !ok || strings.Contains(name, "/") || !strings.HasSuffix(strings.TrimSuffix(name, ".lock"), ".drv") {
+		return false
+	}
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular() || errors.Is(err, fs.ErrNotExist) // locks go
 }
 
 // follow notes what a path depends on. opened: also the content of its end.
