@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,8 +62,9 @@ type rig struct {
 	testing.TB
 	api    *github.API
 	server *httptest.Server
-	dir    string // the workspace
-	begin  string // first commit of main
+	front  atomic.Pointer[spoiler] // answers in place of api, if there is one
+	dir    string                  // the workspace
+	begin  string                  // first commit of main
 	runs   int64
 	flow   flow
 
@@ -90,7 +93,13 @@ func start(t testing.TB, change ...func(*github.Options)) *rig {
 	if r.api, err = github.New(opt); err != nil {
 		t.Fatal(err)
 	}
-	r.server = httptest.NewServer(r.api)
+	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if s := r.front.Load(); s != nil {
+			s.ServeHTTP(w, req)
+			return
+		}
+		r.api.ServeHTTP(w, req)
+	}))
 	r.begin = r.api.AddCommit("main", "Begin", "flotilla.yaml")
 	r.write("flotilla.yaml", "fleet: acme\nflake: .\n")
 	r.write("flake.nix", "{ outputs = _: { }; }\n")
