@@ -68,11 +68,11 @@ func run(t *testing.T, dir string, env []string, program string, args ...string)
 	cmd := exec.CommandContext(ctx, program, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = dir, env, &stdout, &stderr, 5*time.Second
-	load, began := processors(), time.Now()
+	before, load, began := processes(), processors(), time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	peak := watch(cmd.Process.Pid)
+	peak := watch(cmd.Process.Pid, before)
 	err := cmd.Wait()
 	e := ended{wall: time.Since(began), peak: peak(), stdout: stdout.String()}
 	if err != nil {

@@ -5,7 +5,6 @@ package bench
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -15,9 +14,30 @@ import (
 // long against the look itself.
 const sampleEvery = 50 * time.Millisecond
 
+// processes are the numbers of those that run now.
+func processes() map[int]bool {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	all := make(map[int]bool, len(names))
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			all[pid] = true
+		}
+	}
+	return all
+}
+
 // watch sums the memory of a process and all below it until its result is
-// called, which gives the most that it saw.
-func watch(pid int) func() int64 {
+// called, which gives the most that it saw. It does not look at the processes
+// that were there before: that would take from what is measured.
+func watch(pid int, before map[int]bool) func() int64 {
 	stop, most := make(chan struct{}), make(chan int64, 1)
 	go func() {
 		var peak int64
@@ -29,7 +49,7 @@ func watch(pid int) func() int64 {
 				most <- peak
 				return
 			case <-tick.C:
-				peak = max(peak, memoryBelow(pid))
+				peak = max(peak, memoryBelow(pid, before))
 			}
 		}
 	}()
@@ -39,15 +59,15 @@ func watch(pid int) func() int64 {
 	}
 }
 
-// memoryBelow gives the resident bytes of a process and all that it started.
-func memoryBelow(pid int) int64 {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return 0
-	}
+// memoryBelow gives the resident bytes of a process and all that it started,
+// none of which was there before.
+func memoryBelow(pid int, before map[int]bool) int64 {
 	resident, below := map[int]int64{}, map[int][]int{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
+	for one := range processes() {
+		if before[one] {
+			continue
+		}
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(one) + "/stat")
 		if err != nil {
 			continue // it has ended
 		}
@@ -56,10 +76,9 @@ func memoryBelow(pid int) int64 {
 		if len(fields) < 22 {
 			continue
 		}
-		one, err1 := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		parent, err2 := strconv.Atoi(fields[1])
-		pages, err3 := strconv.ParseInt(fields[21], 10, 64)
-		if err1 == nil && err2 == nil && err3 == nil {
+		parent, err1 := strconv.Atoi(fields[1])
+		pages, err2 := strconv.ParseInt(fields[21], 10, 64)
+		if err1 == nil && err2 == nil {
 			resident[one], below[parent] = pages*int64(os.Getpagesize()), append(below[parent], one)
 		}
 	}
