@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/flotilla-nix/flotilla/internal/config"
@@ -79,6 +80,9 @@ func (t tree) source(facts fleet.Facts, trusted bool) nix.Source {
 type workspace struct {
 	*scratch
 	repo *repo.Repo
+
+	mu      sync.Mutex
+	written map[string]func() error // commit → writes its tree, once
 }
 
 func (f *Flow) open(ctx context.Context) (*workspace, error) {
@@ -98,7 +102,7 @@ func (f *Flow) open(ctx context.Context) (*workspace, error) {
 		r.Close()
 		return nil, err
 	}
-	return &workspace{scratch: s, repo: r}, nil
+	return &workspace{scratch: s, repo: r, written: map[string]func() error{}}, nil
 }
 
 // close removes the scratch folder.
@@ -116,10 +120,8 @@ func (w *workspace) export(ctx context.Context, rev plans.Revision) (tree, error
 	}
 	t.Root = filepath.Join(w.dir, rev.Commit)
 	t.Dir = filepath.Join(t.Root, t.Prefix)
-	if _, err := os.Stat(t.Root); errors.Is(err, fs.ErrNotExist) {
-		if err := w.repo.Export(ctx, rev.Commit, t.Root); err != nil {
-			return tree{}, err
-		}
+	if err := w.write(ctx, rev.Commit, t.Root); err != nil {
+		return tree{}, err
 	}
 	if err := staysInside(t); err != nil {
 		return tree{}, err
@@ -137,6 +139,18 @@ func (w *workspace) export(ctx context.Context, rev plans.Revision) (tree, error
 		t.Made, err = w.repo.Time(ctx, rev.Commit)
 	}
 	return t, err
+}
+
+// write writes a commit's tree, if that was not done yet.
+func (w *workspace) write(ctx context.Context, commit, root string) error {
+	w.mu.Lock()
+	once := w.written[commit]
+	if once == nil {
+		once = sync.OnceValue(func() error { return w.repo.Export(ctx, commit, root) })
+		w.written[commit] = once
+	}
+	w.mu.Unlock()
+	return once()
 }
 
 // mustExport is export for a revision that has to have a flotilla.yaml.

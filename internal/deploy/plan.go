@@ -92,12 +92,17 @@ func (p *planning) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.head, err = p.work.mustExport(ctx, head); err != nil {
+	var both sync.WaitGroup
+	var broken error
+	both.Go(func() { p.base, broken = p.work.export(ctx, base) })
+	p.head, err = p.work.mustExport(ctx, head)
+	both.Wait()
+	if err != nil {
 		return err
 	}
-	if p.base, err = p.work.export(ctx, base); err != nil {
+	if broken != nil {
 		// A broken base must not keep its own repair from being planned.
-		p.missing = append(p.missing, gap("base revision", err))
+		p.missing = append(p.missing, gap("base revision", broken))
 		p.base = tree{Revision: base, Empty: true}
 	}
 	p.written = p.head.Fleet
