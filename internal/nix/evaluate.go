@@ -63,8 +63,7 @@ func (e *Evaluator) each(ctx context.Context, o *opened, m *memory, hosts []stri
 		whole.Note(progress.Evaluate, fmt.Sprintf("%d of %d hosts read nothing that changed", len(known), len(hosts)))
 	}
 	if len(fresh) > 0 {
-		m.begin()
-		if err := e.ready(ctx, o); err != nil {
+		if err := e.ready(ctx, o, m); err != nil {
 			e.turn.Unlock()
 			p := asProblem(o.explain("", err))
 			for _, h := range hosts {
@@ -114,8 +113,7 @@ func (e *Evaluator) readKept(ctx context.Context, o *opened, m *memory, hosts []
 		}
 		e.turn.Lock()
 		defer e.turn.Unlock()
-		m.begin()
-		if err := e.ready(ctx, o); err != nil {
+		if err := e.ready(ctx, o, m); err != nil {
 			take(host, plans.Evaluation{Err: asProblem(o.explain("", err))})
 			return
 		}

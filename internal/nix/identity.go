@@ -31,22 +31,30 @@ type identities struct {
 func (e *Evaluator) identify(ctx context.Context, trusted bool) (version string, search []string, ok bool) {
 	e.ids.mu.Lock()
 	defer e.ids.mu.Unlock()
-	if e.ids.version == "" {
-		v, err := e.Version(ctx)
-		if err != nil {
-			return "", nil, false
-		}
-		e.ids.version, e.ids.units = v, map[string]string{}
-	}
 	local := localEntries(e.opts.NixPath)
 	if trusted && len(local) != len(splitSearchPath(e.opts.NixPath)) {
 		return "", nil, false // fetched, or relative
+	}
+	var asking sync.WaitGroup // a program's start takes as long as to read nixpkgs
+	if e.ids.version == "" {
+		asking.Go(func() {
+			if v, err := e.Version(ctx); err == nil {
+				e.ids.version = v
+			}
+		})
 	}
 	for _, one := range local {
 		path := one[strings.IndexByte(one, '=')+1:]
 		if _, known := e.ids.units[path]; !known {
 			e.ids.units[path] = unitIdentity(ctx, path)
 		}
+	}
+	asking.Wait()
+	if e.ids.version == "" {
+		return "", nil, false
+	}
+	for _, one := range local {
+		path := one[strings.IndexByte(one, '=')+1:]
 		if e.ids.units[path] == "" {
 			return "", nil, false
 		}

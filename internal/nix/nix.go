@@ -74,7 +74,7 @@ func New(opts Options) *Evaluator {
 		opts.Workers = workers(runtime.GOMAXPROCS(0), free, opts.Memory)
 	}
 	e := &Evaluator{opts: opts, limit: opts.Memory, alone: opts.Memory}
-	e.ids.clocks, e.ids.systems = map[string]bool{}, map[string]func() (plans.System, bool){}
+	e.ids.units, e.ids.clocks, e.ids.systems = map[string]string{}, map[string]bool{}, map[string]func() (plans.System, bool){}
 	if opts.Memory <= 0 && free > 0 {
 		e.limit, e.alone = max(free/int64(opts.Workers), memoryPerWorker), free
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nix-community/go-nix/pkg/nixbase32"
@@ -82,10 +83,13 @@ func (f *flake) sources() []string {
 	return paths
 }
 
-// ready gives the evaluation of hosts a store, where it needs one: to read the
-// texts of generated files there, or to look through derivations before
-// something is kept.
-func (e *Evaluator) ready(ctx context.Context, o *opened) error {
+// ready is called before hosts are evaluated. It gives that a store, where it
+// needs one: to read the texts of generated files there, or to look through
+// derivations before something is kept.
+func (e *Evaluator) ready(ctx context.Context, o *opened, m *memory) error {
+	var beginning sync.WaitGroup
+	beginning.Go(m.begin)
+	defer beginning.Wait()
 	if o.Brief && !o.keeps {
 		return e.glance(ctx, o)
 	}

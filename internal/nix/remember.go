@@ -41,18 +41,23 @@ func (e *Evaluator) remember(ctx context.Context, o *opened) *memory {
 		return nil
 	}
 	m := &memory{e: e, o: o, vault: newVault(e.opts.Cache), states: newStates(o.dir)}
-	if m.shared = e.sharedKey(ctx, o); m.shared == "" {
+	var reading sync.WaitGroup
+	// Where nothing but the tree can be read, the tree alone tells. A work tree
+	// with its repository in it is another one all the time.
+	if !o.Trusted && stateOf(filepath.Join(o.dir, ".git"), false) == absent {
+		reading.Go(func() {
+			if whole := hashTree(o.dir); !whole.clock {
+				m.whole = whole
+			}
+		})
+	}
+	m.shared = e.sharedKey(ctx, o)
+	reading.Wait()
+	if m.shared == "" {
 		return nil
 	}
 	for _, one := range localEntries(e.opts.NixPath) {
 		m.search = append(m.search, one[strings.IndexByte(one, '=')+1:])
-	}
-	// Where nothing but the tree can be read, the tree alone tells. A work tree
-	// with its repository in it is another one all the time.
-	if !o.Trusted && stateOf(filepath.Join(o.dir, ".git"), false) == absent {
-		if m.whole = hashTree(o.dir); m.whole.clock {
-			m.whole = wholeTree{}
-		}
 	}
 	m.vault.sweep(time.Now())
 	return m
@@ -162,11 +167,16 @@ func (m *memory) keep(host string, out output, files []string, drv storepath.Pat
 	if m == nil {
 		return
 	}
+	var one entry
+	var known bool
+	var looking sync.WaitGroup // at thousands of files, on both sides
+	looking.Go(func() { one, known = m.entry(out, files) })
 	text, err := json.Marshal(value)
-	if err != nil || m.leaks(text, drv) {
+	leaks := err != nil || m.leaks(text, drv)
+	looking.Wait()
+	if leaks {
 		return
 	}
-	one, known := m.entry(out, files)
 	key, tree := m.keys(host)
 	if !known {
 		one = entry{}

@@ -78,8 +78,7 @@ func (e *Evaluator) names(ctx context.Context, o *opened, m *memory) (names []st
 	if known && !e.opts.Cache.Verify {
 		return names, nil, nil
 	}
-	m.begin()
-	if err := e.ready(ctx, o); err != nil {
+	if err := e.ready(ctx, o, m); err != nil {
 		return nil, nil, o.explain("", err)
 	}
 	var list struct {
