@@ -98,7 +98,9 @@ func (s *section) undisturbed(t *testing.T, what string, got, limit float64, uni
 
 // TestPullRequest plans changes of which most hosts read nothing.
 func TestPullRequest(t *testing.T) {
-	s := report.section("Plan of a pull request, the base planned before; best of 3", "hosts\tone host's file\ttwo hosts evaluated\tno file of a host")
+	const rounds = 5 // of a second each, of which the best counts
+	s := report.section(fmt.Sprintf("Plan of a pull request, the base planned before; best of %d", rounds),
+		"hosts\tone host's file\ttwo hosts evaluated\tno file of a host")
 	for _, n := range sizes(t) {
 		if n < 10 {
 			continue
@@ -109,7 +111,7 @@ func TestPullRequest(t *testing.T) {
 		}
 		plan() // fills what may be kept
 		var nothing, one, two ended
-		for i := range looks { // each round is a change that nobody planned before
+		for i := range rounds { // each round is a change that nobody planned before
 			write(t, h.dir, map[string]string{"README.md": fmt.Sprintf("A fleet of %d hosts, %d.\n", n, i)})
 			commit(t, h.dir, "Describe the fleet")
 			calm(t)
