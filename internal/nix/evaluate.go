@@ -209,6 +209,7 @@ func (e *Evaluator) one(ctx context.Context, o *opened, m *memory, host string, 
 	if w.System.Partial = missing; missing == "" {
 		m.keep(host, out, o.filesOf(&w), w.System.DrvPath, w.System.System)
 	}
+	e.texts.share(&w.System.System)
 	return plans.Evaluation{System: w.System.System}
 }
 

@@ -59,6 +59,7 @@ type Evaluator struct {
 	alone int64 // bytes for one by itself
 
 	ids   identities
+	texts texts
 	store ownStore
 	crowd sync.RWMutex // held by every evaluation, and alone by one that needs all the memory
 	turn  sync.Mutex   // of one Source's evaluations: the next finds in the cache what these kept
@@ -74,6 +75,7 @@ func New(opts Options) *Evaluator {
 		opts.Workers = workers(runtime.GOMAXPROCS(0), free, opts.Memory)
 	}
 	e := &Evaluator{opts: opts, limit: opts.Memory, alone: opts.Memory}
+	e.texts.all = map[string]string{}
 	e.ids.units, e.ids.clocks, e.ids.systems = map[string]string{}, map[string]bool{}, map[string]func() (plans.System, bool){}
 	if opts.Memory <= 0 && free > 0 {
 		e.limit, e.alone = max(free/int64(opts.Workers), memoryPerWorker), free

@@ -119,7 +119,9 @@ func (m *memory) system(host, digest string) (plans.System, bool) {
 			if !ok {
 				return plans.System{}, false
 			}
-			return readSystem(text)
+			s, ok := readSystem(text)
+			m.e.texts.share(&s)
+			return s, ok
 		})
 		ids.systems[digest] = read
 	}
