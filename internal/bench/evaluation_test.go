@@ -35,10 +35,8 @@ func rounds(hosts int) (rounds, again int) {
 	switch {
 	case hosts <= 10:
 		return 3, 3
-	case hosts <= 50:
-		return 1, 2
-	default:
-		return 1, 1
+	default: // a minute and more each
+		return 2, 1
 	}
 }
 
