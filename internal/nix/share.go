@@ -6,8 +6,9 @@ import (
 	"github.com/flotilla-nix/flotilla/internal/plans"
 )
 
-// texts holds each text once. Most units and files are the same on all hosts of
-// a fleet, so that a system more costs little memory.
+// texts holds each text of fresh evaluations once. Most units and files are the
+// same on all hosts of a fleet, so that a system more costs little memory. What
+// is read from the cache keeps its own: there, the time counts.
 type texts struct {
 	mu  sync.Mutex
 	all map[string]string
