@@ -62,7 +62,7 @@ func TestNullInLists(t *testing.T) {
 		"/compare/": map[string]any{"status": "ahead", "commits": hole}, "/comments": hole, "/pulls": hole, "/statuses": hole, "/deployments": hole,
 		"/issues": hole, "/runs": map[string]any{"workflow_runs": hole},
 	})
-	if list, err := c.Deployments(t.Context(), "prod", 30, true); err != nil || len(list) != 3 {
+	if list, err := c.Deployments(t.Context(), "prod", 30); err != nil || len(list) != 3 {
 		t.Errorf("%v, %+v", err, list)
 	}
 	if m, err := c.MergedSince(t.Context(), "a", "b", "main"); err != nil || len(m.Pulls) != 0 {

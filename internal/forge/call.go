@@ -92,7 +92,7 @@ func pages[T any](ctx context.Context, c *Client, op operation, list func(contex
 		var items []T
 		next := 0
 		err := c.call(ctx, op, func(ctx context.Context, rest *github.Client) (*github.Response, error) {
-			got, resp, err := list(ctx, rest, github.ListOptions{Page: page, PerPage: 100})
+			got, resp, err := list(ctx, rest, github.ListOptions{Page: page, PerPage: perPage})
 			if err == nil {
 				items, next = got, resp.NextPage
 			}

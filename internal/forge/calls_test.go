@@ -47,7 +47,7 @@ func TestDeployments(t *testing.T) {
 		}
 	}
 	done(t, f.client.RetireDeployments(t.Context(), "prod", ids[1]))
-	list, err := f.client.Deployments(t.Context(), "prod", 10, true)
+	list, err := f.client.Deployments(t.Context(), "prod", 10)
 	ok(t, list, err)
 	if len(list) != 2 || list[0].ID != ids[1] || list[0].State != forge.Succeeded || list[1].State != forge.Inactive {
 		t.Fatalf("deployments: %+v", list)
@@ -59,7 +59,7 @@ func TestDeployments(t *testing.T) {
 	if last.LogURL != "https://x.example/log" || last.EnvironmentURL != "https://x.example" || len([]rune(last.Description)) != 140 {
 		t.Errorf("status: %+v", last)
 	}
-	none, err := f.client.Deployments(t.Context(), "other", 10, true)
+	none, err := f.client.Deployments(t.Context(), "other", 10)
 	if ok(t, none, err); len(none) != 0 {
 		t.Errorf("of another environment: %+v", none)
 	}
@@ -146,7 +146,7 @@ func TestMissingPermission(t *testing.T) {
 			return c.UpdateDeployment(ctx, 1, forge.Update{State: forge.Queued})
 		}},
 		"deploys": {"deployments: read", func(ctx context.Context, c *forge.Client, _ *fixture) error {
-			_, err := c.Deployments(ctx, "prod", 5, false)
+			_, err := c.Deployments(ctx, "prod", 5)
 			return err
 		}},
 		"merged": {"contents: read", func(ctx context.Context, c *forge.Client, f *fixture) error {

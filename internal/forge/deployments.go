@@ -65,7 +65,7 @@ func (c *Client) StartDeployment(ctx context.Context, d Deployment) (int64, erro
 	return once(ctx, c,
 		func() (int64, error) { return c.createDeployment(ctx, d) },
 		func() (int64, bool, error) {
-			there, err := c.listDeployments(ctx, github.DeploymentsListOptions{SHA: d.SHA, Environment: d.Environment, Task: d.Task}, 30)
+			there, _, err := c.listDeployments(ctx, github.DeploymentsListOptions{SHA: d.SHA, Environment: d.Environment, Task: d.Task})
 			if err != nil {
 				return 0, false, err
 			}
@@ -105,16 +105,20 @@ func (c *Client) UpdateDeployment(ctx context.Context, id int64, u Update) error
 	})
 }
 
-// Deployments lists the last ones of an environment, newest first, at most
-// limit; with states each costs one more request.
-func (c *Client) Deployments(ctx context.Context, environment string, limit int, states bool) ([]Deployment, error) {
-	list, err := c.listDeployments(ctx, github.DeploymentsListOptions{Environment: environment}, limit)
-	if err != nil || !states {
-		return list, err
+// Deployments lists the last ones of an environment with their states, newest
+// first, at most limit (100). Each state costs a request.
+func (c *Client) Deployments(ctx context.Context, environment string, limit int) ([]Deployment, error) {
+	list, _, err := c.listDeployments(ctx, github.DeploymentsListOptions{Environment: environment, ListOptions: github.ListOptions{PerPage: limit}})
+	if err != nil {
+		return nil, err
 	}
 	for i := range list {
-		if list[i].State, err = c.deploymentState(ctx, list[i].ID); err != nil {
+		states, err := c.deploymentStates(ctx, list[i].ID, 1)
+		if err != nil {
 			return nil, err
+		}
+		if len(states) > 0 {
+			list[i].State = states[0]
 		}
 	}
 	return list, nil
@@ -124,7 +128,7 @@ func (c *Client) Deployments(ctx context.Context, environment string, limit int,
 // than keep and count as successes; GitHub does so itself only where it is not a
 // production environment. It looks at the last 20.
 func (c *Client) RetireDeployments(ctx context.Context, environment string, keep int64) error {
-	list, err := c.Deployments(ctx, environment, 20, true)
+	list, err := c.Deployments(ctx, environment, 20)
 	if err != nil {
 		return err
 	}
@@ -139,19 +143,22 @@ func (c *Client) RetireDeployments(ctx context.Context, environment string, keep
 	return nil
 }
 
-func (c *Client) listDeployments(ctx context.Context, opt github.DeploymentsListOptions, limit int) ([]Deployment, error) {
-	opt.PerPage = min(max(limit, 1), 100)
-	var list []Deployment
+// listDeployments gives a page of deployments, newest first, and the number of
+// the next one; 0: there is none.
+func (c *Client) listDeployments(ctx context.Context, opt github.DeploymentsListOptions) (list []Deployment, next int, err error) {
 	op := operation{what: "list deployments", needs: canReadDeploys, repeats: true}
-	err := c.call(ctx, op, func(ctx context.Context, rest *github.Client) (*github.Response, error) {
+	err = c.call(ctx, op, func(ctx context.Context, rest *github.Client) (*github.Response, error) {
 		got, resp, err := rest.Repositories.ListDeployments(ctx, c.owner, c.name, &opt)
-		list = nil
+		list, next = nil, 0
 		for _, d := range got {
 			list = append(list, deploymentOf(d))
 		}
+		if err == nil {
+			next = resp.NextPage
+		}
 		return resp, err
 	})
-	return list, err
+	return list, next, err
 }
 
 func deploymentOf(d *github.Deployment) Deployment {
@@ -173,15 +180,17 @@ func deploymentOf(d *github.Deployment) Deployment {
 	return out
 }
 
-func (c *Client) deploymentState(ctx context.Context, id int64) (Progress, error) {
-	var state Progress
+// deploymentStates gives the last states of a deployment, newest first, at most
+// limit (100).
+func (c *Client) deploymentStates(ctx context.Context, id int64, limit int) (states []Progress, err error) {
 	op := operation{what: "read the deployment's status", needs: canReadDeploys, repeats: true}
-	err := c.call(ctx, op, func(ctx context.Context, rest *github.Client) (*github.Response, error) {
-		got, resp, err := rest.Repositories.ListDeploymentStatuses(ctx, c.owner, c.name, id, &github.ListOptions{PerPage: 1})
-		if len(got) > 0 {
-			state = Progress(got[0].GetState())
+	err = c.call(ctx, op, func(ctx context.Context, rest *github.Client) (*github.Response, error) {
+		got, resp, err := rest.Repositories.ListDeploymentStatuses(ctx, c.owner, c.name, id, &github.ListOptions{PerPage: limit})
+		states = nil
+		for _, s := range got {
+			states = append(states, Progress(s.GetState()))
 		}
 		return resp, err
 	})
-	return state, err
+	return states, err
 }

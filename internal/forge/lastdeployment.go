@@ -9,8 +9,10 @@ import (
 	"github.com/google/go-github/v66/github"
 )
 
-// maxLooked is how many deployments of an environment LastDeployment looks at.
-const maxLooked = 1000
+const (
+	perPage   = 100
+	maxLooked = 1000 // deployments of an environment that LastDeployment looks at
+)
 
 // LastDeployment gives the newest deployment of ours of an environment; with a
 // task only those of it that went well, also when another has taken its place
@@ -22,22 +24,13 @@ func (c *Client) LastDeployment(ctx context.Context, environment, task string) (
 		if looked >= maxLooked {
 			return Deployment{}, false, op.fail(&Error{Status: http.StatusOK, Message: fmt.Sprintf("the last %d deployments to the environment are not what is looked for, and there are more", looked)})
 		}
-		var list []*github.Deployment
-		next := 0
-		err := c.call(ctx, op, func(ctx context.Context, rest *github.Client) (*github.Response, error) {
-			got, resp, err := rest.Repositories.ListDeployments(ctx, c.owner, c.name, &github.DeploymentsListOptions{
-				Environment: environment, Task: task, ListOptions: github.ListOptions{Page: page, PerPage: 100},
-			})
-			if err == nil {
-				list, next = got, resp.NextPage
-			}
-			return resp, err
+		list, next, err := c.listDeployments(ctx, github.DeploymentsListOptions{
+			Environment: environment, Task: task, ListOptions: github.ListOptions{Page: page, PerPage: perPage},
 		})
 		if err != nil {
 			return Deployment{}, false, err
 		}
-		for _, raw := range list {
-			d := deploymentOf(raw)
+		for _, d := range list {
 			if d.Run == "" {
 				continue
 			}
@@ -47,28 +40,16 @@ func (c *Client) LastDeployment(ctx context.Context, environment, task string) (
 			if d.Task != task {
 				continue
 			}
-			well, err := c.wentWell(ctx, d.ID)
+			states, err := c.deploymentStates(ctx, d.ID, perPage)
 			if err != nil {
 				return Deployment{}, false, err
 			}
-			if well {
+			if slices.Contains(states, Succeeded) { // at any time
 				d.State = Succeeded
 				return d, true, nil
 			}
 		}
-		page, looked = next, looked+100
+		page, looked = next, looked+perPage
 	}
 	return Deployment{}, false, nil
-}
-
-// wentWell tells whether a deployment was a success at any time.
-func (c *Client) wentWell(ctx context.Context, id int64) (bool, error) {
-	well := false
-	op := operation{what: "read the deployment's status", needs: canReadDeploys, repeats: true}
-	err := c.call(ctx, op, func(ctx context.Context, rest *github.Client) (*github.Response, error) {
-		got, resp, err := rest.Repositories.ListDeploymentStatuses(ctx, c.owner, c.name, id, &github.ListOptions{PerPage: 100})
-		well = slices.ContainsFunc(got, func(s *github.DeploymentStatus) bool { return s.GetState() == string(Succeeded) })
-		return resp, err
-	})
-	return well, err
 }
