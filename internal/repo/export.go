@@ -227,7 +227,10 @@ func writeAll(root *os.Root, files []file, in *bufio.Reader) error {
 		if f.mode == modeSymlink {
 			err = writeLink(root, f, in, size)
 		} else {
-			err = writeFile(root, f, in, size)
+			err = writeFile(root, f.path, f.mode == modeExecutable, func(out io.Writer) error {
+				_, err := io.CopyN(out, in, size)
+				return err
+			})
 		}
 		if err != nil {
 			return fmt.Errorf("%q: %w", f.path, err)
@@ -253,17 +256,17 @@ func makeFolders(root *os.Root, dir string, made map[string]bool) error {
 	return root.Chmod(dir, 0o755) // whatever the umask
 }
 
-func writeFile(root *os.Root, f file, in io.Reader, size int64) (err error) {
+func writeFile(root *os.Root, name string, executable bool, fill func(io.Writer) error) (err error) {
 	mode := fs.FileMode(0o644)
-	if f.mode == modeExecutable {
+	if executable {
 		mode = 0o755
 	}
-	out, err := root.OpenFile(f.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	if _, err := io.CopyN(out, in, size); err != nil {
+	if err := fill(out); err != nil {
 		return err
 	}
 	return out.Chmod(mode)

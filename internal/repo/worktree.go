@@ -62,29 +62,16 @@ func copyTracked(from, to *os.Root, name string, made map[string]bool) error {
 		}
 		return to.Symlink(target, name)
 	case info.Mode().IsRegular():
-		return copyFile(from, to, name, info.Mode())
+		in, err := from.Open(name)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		return writeFile(to, name, info.Mode()&0o100 != 0, func(out io.Writer) error {
+			_, err := io.Copy(out, in)
+			return err
+		})
 	default:
 		return errors.New("it is no file; submodules are not supported")
 	}
-}
-
-func copyFile(from, to *os.Root, name string, mode fs.FileMode) (err error) {
-	in, err := from.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	perm := fs.FileMode(0o644)
-	if mode&0o100 != 0 {
-		perm = 0o755
-	}
-	out, err := to.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	if _, err := io.Copy(out, in); err != nil {
-		return err
-	}
-	return out.Chmod(perm)
 }
