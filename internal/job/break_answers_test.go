@@ -188,6 +188,9 @@ func TestOddAnswerAtAnyCall(t *testing.T) {
 				// A job that gave up may have requests on their way still.
 				seen, path := s.spoiled()
 				if seen < at {
+					if at == 1 {
+						t.Fatalf("%s, %s: GitHub was never asked", name, how)
+					}
 					break
 				}
 				what := fmt.Sprintf("%s, %s at request %d (%s)", name, how, at, path)
